@@ -1,0 +1,18 @@
+//! What a trained recommender *is*: domain types, artifact format, candidates, blend, offers, business rules.
+//!
+//! Pure: no I/O, no clock, no global random generator, no tokio, HTTP, Kubernetes, SQL or candle. Time and randomness are
+//! arguments. `serving` asks it, `trainer` fills it, `eventlog` shares its domain types.
+#![forbid(unsafe_code)]
+
+pub mod amount;
+pub mod ids;
+pub mod live;
+pub mod offers;
+pub mod policy;
+pub mod request;
+pub mod response;
+
+pub use ids::{CustomerId, OfferId, ProductId, SessionId};
+pub use policy::Policy;
+pub use request::{RecommendationRequest, Placement};
+pub use response::RecommendationResponse;
