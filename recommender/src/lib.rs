@@ -5,12 +5,17 @@
 #![forbid(unsafe_code)]
 
 pub mod amount;
+pub mod artifact;
+pub mod candidates;
+pub mod fitted;
 pub mod ids;
 pub mod live;
 pub mod offers;
+pub mod pipeline;
 pub mod policy;
 pub mod request;
 pub mod response;
+pub mod shelf;
 
 pub use ids::{CustomerId, OfferId, ProductId, SessionId};
 pub use policy::Policy;

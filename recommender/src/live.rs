@@ -20,7 +20,7 @@ pub struct PastOrder {
     pub lines: Vec<(ProductId, f32)>,
 }
 
-/// How often something was declined, and when the last times were.
+/// When something (a decline, a showing) last happened.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Declines {
     /// Seconds since 1970, newest last, at most 16.
@@ -37,6 +37,9 @@ pub struct CustomerState {
     pub declined_products: HashMap<ProductId, Declines>,
     #[serde(skip_serializing_if = "HashMap::is_empty")]
     pub declined_offers: HashMap<OfferId, Declines>,
+    /// Showings by product, for the frequency cap; the 200 products shown last.
+    #[serde(skip_serializing_if = "HashMap::is_empty")]
+    pub shown: HashMap<ProductId, Declines>,
     /// Rating 1 to 5 by product.
     #[serde(skip_serializing_if = "HashMap::is_empty")]
     pub ratings: HashMap<ProductId, f32>,
@@ -59,6 +62,8 @@ pub struct SessionState {
     pub declined_products: HashMap<ProductId, Declines>,
     #[serde(skip_serializing_if = "HashMap::is_empty")]
     pub declined_offers: HashMap<OfferId, Declines>,
+    #[serde(skip_serializing_if = "HashMap::is_empty")]
+    pub shown: HashMap<ProductId, Declines>,
     pub last_seen_s: i64,
 }
 
