@@ -1,0 +1,64 @@
+//! Offline gates: what a version must show in its evaluation before it takes any traffic.
+
+use kube::KubeSchema;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::common::text::{DecimalText, DnsLabel, Identifier, MetricName};
+
+/// What a version must show in its evaluation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Offline {
+    /// The split of the evaluation that counts.
+    pub split: Identifier,
+    /// Limits; all must hold.
+    #[schemars(
+        length(max = 16),
+        extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"])
+    )]
+    pub gates: Vec<OfflineGate>,
+    /// Refuse to compare figures that were measured on different data.
+    pub require_same_dataset: bool,
+}
+
+impl Default for Offline {
+    fn default() -> Self {
+        Self {
+            split: Identifier("test".to_owned()),
+            gates: vec![OfflineGate {
+                name: "ndcg".into(),
+                metric: "ndcg@10".into(),
+                min: None,
+                max: None,
+                max_regression_percent: Some("1".into()),
+            }],
+            require_same_dataset: true,
+        }
+    }
+}
+
+/// A limit on one figure of the evaluation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("has(self.min) || has(self.max) || has(self.maxRegressionPercent)")
+        .message("a gate needs a limit: set min, max or maxRegressionPercent"),
+    validation = Rule::new("!has(self.min) || !has(self.max) || double(self.min) <= double(self.max)")
+        .message("min must not be above max")
+)]
+pub struct OfflineGate {
+    /// Name of the gate, unique in its list.
+    pub name: DnsLabel,
+    /// The figure, as the evaluation names it: ndcg@10, recall@20, coverage@100.
+    pub metric: MetricName,
+    /// It must not be below.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub min: Option<DecimalText>,
+    /// It must not be above.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max: Option<DecimalText>,
+    /// By how many percent it may be worse than the active version's on the same data.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_regression_percent: Option<DecimalText>,
+}
