@@ -1,15 +1,12 @@
 //! The shelf as one version sees it: price, stock and state of sale by dense index, and the offers. Built from the catalogue and
 //! the live state, then kept current by events.
 
-use std::collections::HashMap;
-
 use jiff::Timestamp;
 use rust_decimal::Decimal;
 
 use crate::fitted::Catalogue;
-use crate::ids::OfferId;
 use crate::live::{ShelfState, StockLevel};
-use crate::offers::Offer;
+use crate::offers::{Offer, OfferBook};
 
 /// What is known of one product on the shelf.
 #[derive(Clone, Debug, Default)]
@@ -22,9 +19,7 @@ struct Slot {
 #[derive(Clone, Debug, Default)]
 pub struct Shelf {
     slots: Vec<Slot>,
-    offers: HashMap<OfferId, Offer>,
-    /// Counts changes of offers, so that what is derived from them knows when it is old.
-    offers_revision: u64,
+    offers: OfferBook,
 }
 
 impl Shelf {
@@ -37,7 +32,7 @@ impl Shelf {
                 active: catalogue.is_active(product),
             })
             .collect();
-        let mut shelf = Self { slots, offers: HashMap::new(), offers_revision: 0 };
+        let mut shelf = Self { slots, offers: OfferBook::default() };
         for (product, level) in &state.stock {
             shelf.set_stock(catalogue, product, level.clone());
         }
@@ -77,14 +72,11 @@ impl Shelf {
     }
 
     pub fn set_offer(&mut self, offer: Offer) {
-        self.offers_revision += 1;
-        self.offers.insert(offer.offer_id.clone(), offer);
+        self.offers.insert(offer);
     }
 
     pub fn withdraw_offer(&mut self, offer: &str) {
-        if self.offers.remove(offer).is_some() {
-            self.offers_revision += 1;
-        }
+        self.offers.remove(offer);
     }
 
     pub fn price(&self, product: u32) -> Option<Decimal> {
@@ -99,16 +91,8 @@ impl Shelf {
         self.slots.get(product as usize).is_some_and(|slot| slot.active)
     }
 
-    pub fn offers(&self) -> impl Iterator<Item = &Offer> {
-        self.offers.values()
-    }
-
-    pub fn offer(&self, offer: &str) -> Option<&Offer> {
-        self.offers.get(offer)
-    }
-
-    pub fn offers_revision(&self) -> u64 {
-        self.offers_revision
+    pub fn offers(&self) -> &OfferBook {
+        &self.offers
     }
 }
 

@@ -5,7 +5,7 @@ use rust_decimal::Decimal;
 use super::money::{fits, times, total_floor, working};
 use super::scope::{PricedLine, Setting, holds_for, in_force, is_on_order};
 use super::terms::{AmountPer, Offer, Terms};
-use super::Offers;
+use super::book::Offers;
 use crate::ids::ProductId;
 
 /// A line with its nonsense (negative amounts) taken for 0.

@@ -112,7 +112,7 @@ fn union(parent: &mut [usize], a: usize, b: usize) {
 
 /// A possible mode of a line with the most that it can save, and at which level of priority.
 #[derive(Clone, Copy)]
-struct Option_ {
+struct Choice {
     mode: Mode,
     level: usize,
     most: Decimal,
@@ -125,7 +125,7 @@ struct Search<'s, 'a> {
     wanted: Vec<&'s Wanted>,
     /// Priorities, highest first.
     levels: Vec<i64>,
-    options: Vec<Vec<Option_>>,
+    options: Vec<Vec<Choice>>,
     /// Order in which lines are decided.
     order: Vec<usize>,
     /// What lines from this depth on can save at most, per level.
@@ -185,14 +185,14 @@ impl<'s, 'a> Search<'s, 'a> {
     }
 
     /// The modes of a line: higher priority first, then the larger saving, then the smaller id.
-    fn options_of(&self, at: usize) -> Vec<Option_> {
+    fn options_of(&self, at: usize) -> Vec<Choice> {
         let (Some(&l), Some(&wanted)) = (self.lines.get(at), self.wanted.get(at)) else { return Vec::new() };
         let base = self.case.lines.get(l).map_or(Decimal::ZERO, |line| line.base);
-        let mut options: Vec<(usize, Option_)> = Vec::new();
+        let mut options: Vec<(usize, Choice)> = Vec::new();
         for &o in &wanted.exclusive {
             let most = self.case.alone(o, l).map_or(base, |(_, saving)| saving);
             let level = self.case.pool.get(o).map_or(0, |offer| offer.priority);
-            options.push((o, Option_ { mode: Mode::Only(o), level: self.level(level), most }));
+            options.push((o, Choice { mode: Mode::Only(o), level: self.level(level), most }));
         }
         let bundled = wanted.stack.iter().any(|&o| matches!(self.case.pool.get(o).map(|x| &x.terms), Some(Terms::BundlePrice { .. })));
         let id = wanted.stack.iter().chain(&wanted.scarce).copied().min().unwrap_or(usize::MAX);
@@ -203,7 +203,7 @@ impl<'s, 'a> Search<'s, 'a> {
                 // At most the whole line, and what is free on top.
                 most += alone.iter().map(|outcome| outcome.amount).sum::<Decimal>();
             }
-            options.push((id, Option_ { mode: Mode::Stack(mask), level: self.level(wanted.level), most }));
+            options.push((id, Choice { mode: Mode::Stack(mask), level: self.level(wanted.level), most }));
         }
         options.sort_by(|(a_id, a), (b_id, b)| {
             (a.most.is_zero(), a.level).cmp(&(b.most.is_zero(), b.level)).then(b.most.cmp(&a.most)).then(a_id.cmp(b_id))

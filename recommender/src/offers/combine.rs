@@ -115,26 +115,27 @@ pub(super) fn combine(case: &Case<'_>, lines: &[usize], wanted: &[&Wanted], mode
     }
     free.sort_unstable();
     for group in free.chunk_by(|a, b| a.0 == b.0) {
-        give(case, lines, group, &mut outcomes);
+        give(case, lines, wanted, group, &mut outcomes);
     }
     outcomes
 }
 
-/// Hands out the uses of one `BuyXGetY`, the line whose free goods are worth most first.
-fn give(case: &Case<'_>, lines: &[usize], group: &[(usize, usize)], outcomes: &mut [Outcome]) {
+/// Hands out the uses of one `BuyXGetY`: where the stack's priority is highest first, then where the free goods are worth most.
+fn give(case: &Case<'_>, lines: &[usize], wanted: &[&Wanted], group: &[(usize, usize)], outcomes: &mut [Outcome]) {
     let Some(offer) = group.first().and_then(|&(o, _)| case.pool.get(o)) else { return };
     let Terms::BuyXGetY { buy, get, get_products } = &offer.terms else { return };
     let mut claims: Vec<_> = group
         .iter()
         .filter_map(|&(o, at)| {
             let line = case.lines.get(*lines.get(at)?)?;
-            Some((o, at, fits(line.quantity, *buy), case.free_goods(line, *get, get_products)))
+            let level = if offer.stackable { wanted.get(at)?.level } else { offer.priority };
+            Some((o, at, level, fits(line.quantity, *buy), case.free_goods(line, *get, get_products)))
         })
         .collect();
-    claims.sort_by(|a, b| b.3.2.cmp(&a.3.2).then(a.1.cmp(&b.1)));
+    claims.sort_by(|a, b| b.2.cmp(&a.2).then(b.4.2.cmp(&a.4.2)).then(a.1.cmp(&b.1)));
     let mut left = limit(offer);
-    for (o, at, wanted, (product, units, worth)) in claims {
-        let given = wanted.min(left);
+    for (o, at, _, earned, (product, units, worth)) in claims {
+        let given = earned.min(left);
         left -= given;
         if given > 0
             && let Some(outcome) = outcomes.get_mut(at)

@@ -1,0 +1,104 @@
+//! From signals to one score, and to the value that the objective ranks by.
+
+use rust_decimal::prelude::ToPrimitive;
+
+use super::{Facts, Situated};
+use crate::candidates::{Candidate, SIGNALS, Signal};
+use crate::fitted::{self, Settings};
+use crate::policy::Objective;
+use crate::request::Placement;
+use crate::response::Kind;
+
+/// A candidate with its score.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Scored {
+    pub product: u32,
+    /// How likely it is wanted, about 0 to 1.
+    pub score: f32,
+    /// What the list is ordered by.
+    pub value: f32,
+    /// Weighed signals: what each generator contributed.
+    pub parts: [f32; SIGNALS],
+    pub kind: Kind,
+}
+
+impl Scored {
+    pub fn part(&self, signal: Signal) -> f32 {
+        self.parts.get(signal as usize).copied().unwrap_or(0.0)
+    }
+
+    pub fn together(&self) -> f32 {
+        self.part(Signal::Confidence) + self.part(Signal::Excess)
+    }
+
+    /// What the item is, by what speaks most for it.
+    pub fn natural_kind(&self, situated: &Situated<'_>) -> Kind {
+        let (personal, together) = (self.part(Signal::Personal), self.together());
+        let goes_with_something = !situated.question.anchors.is_empty() && together > 0.0;
+        if personal > 0.0 && (personal >= together || !goes_with_something) {
+            Kind::Reorder
+        } else if goes_with_something {
+            Kind::CrossSell
+        } else {
+            Kind::Popular
+        }
+    }
+}
+
+/// The weights of a situation as an array in the order of [`Signal::ALL`].
+pub(crate) fn weights(settings: &Settings, situation: fitted::Situation) -> [f32; SIGNALS] {
+    let weights = settings.weights.get(&situation);
+    Signal::ALL.map(|signal| weights.and_then(|weights| weights.get(&signal)).copied().unwrap_or(0.0))
+}
+
+pub(crate) fn score(
+    facts: &Facts<'_>,
+    situated: &Situated<'_>,
+    placement: Placement,
+    candidates: &[Candidate],
+) -> Vec<Scored> {
+    let situation = fitted::Situation::of(situated.question.anchors.is_empty(), situated.has_history());
+    let weights = weights(&facts.model.settings, situation);
+    let factors = facts.policy.factors(placement);
+    let worth = Worth::new(facts);
+    candidates
+        .iter()
+        .map(|candidate| {
+            let mut parts = candidate.signals;
+            for ((part, weight), factor) in parts.iter_mut().zip(weights).zip(factors) {
+                *part *= weight * factor;
+            }
+            let score: f32 = parts.iter().sum();
+            let value = worth.of(facts, candidate.product, score);
+            Scored { product: candidate.product, score, value, parts, kind: Kind::Popular }
+        })
+        .collect()
+}
+
+/// What a sale of a product is worth under the policy's objective.
+struct Worth {
+    objective: Objective,
+}
+
+/// Of the price, where a product's cost is not known.
+const USUAL_MARGIN: f32 = 0.3;
+
+impl Worth {
+    fn new(facts: &Facts<'_>) -> Self {
+        Self { objective: facts.policy.policy.objective }
+    }
+
+    fn of(&self, facts: &Facts<'_>, product: u32, score: f32) -> f32 {
+        let price = || facts.shelf.price(product).and_then(|price| price.to_f32()).unwrap_or(0.0);
+        match self.objective {
+            // Lifetime value is not learned yet (docs/gaps.md): it ranks by probability.
+            Objective::Probability | Objective::LifetimeValue => score,
+            Objective::Revenue => score * price(),
+            Objective::Margin => {
+                let price = price();
+                let cost = facts.model.catalogue.cost(product).and_then(|cost| cost.to_f32());
+                score * cost.map_or(price * USUAL_MARGIN, |cost| (price - cost).max(0.0))
+            }
+        }
+    }
+}
