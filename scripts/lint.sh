@@ -1,0 +1,16 @@
+#!/usr/bin/env bash
+# Formatting, clippy, bans and licences, shell syntax.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+. scripts/lib.sh
+say "format"
+cargo fmt --all --check
+say "clippy"
+cargo clippy --locked --workspace --all-targets -- -D warnings
+say "bans, licences, sources"
+scripts/tools.sh cargo-deny
+cargo-deny --offline check --hide-inclusion-graph bans licenses sources
+say "shell"
+for script in scripts/*.sh .ci/run; do bash -n "$script"; done
+say "house rules"
+scripts/house.sh
