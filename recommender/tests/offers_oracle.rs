@@ -224,7 +224,7 @@ fn savings_on_lines(cart: &[Entry], offers: &[Offer]) -> i128 {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1_500, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 20_000, failure_persistence: None, ..ProptestConfig::default() })]
 
     /// Offers of one priority: nothing lawful saves more, and what is claimed is reached by something lawful.
     #[test]

@@ -9,12 +9,11 @@ use super::case::{Case, limit};
 use super::combine::{Mode, Outcome, Wanted, combine};
 use super::terms::Terms;
 
-/// Choices that one group of connected lines may try before the best so far is taken. Exact below it: all real carts that were looked at.
-const TRIALS: u32 = 4_096;
-/// Branches that one search may enter.
-const NODES: u32 = 65_536;
+/// Work that the search of one group of connected lines may do before the best so far is taken: a branch costs 1, a whole choice tried 1
+/// per line. A few milliseconds.
+const WORK: usize = 4_096;
 /// Scarce stackable offers on one line of which every subset is tried; further ones are left out.
-const SCARCE: usize = 6;
+const SCARCE: usize = 4;
 
 /// One outcome per line of the case.
 pub(super) fn choose(case: &Case<'_>) -> Vec<Outcome> {
@@ -22,7 +21,10 @@ pub(super) fn choose(case: &Case<'_>) -> Vec<Outcome> {
         case.lines.iter().map(|line| Outcome { amount: line.base, uses: Vec::new() }).collect();
     let (wanted, groups, scarce) = survey(case);
     for group in groups {
-        let outcomes = Search::new(case, &wanted, &scarce, group.clone()).run();
+        let outcomes = match (group.as_slice(), group.first().and_then(|&l| wanted.get(l))) {
+            (&[l], Some(line)) if line.scarce.is_empty() => simple(case, l, line),
+            _ => Search::new(case, &wanted, &scarce, group.clone()).run(),
+        };
         for (l, outcome) in group.into_iter().zip(outcomes) {
             if let Some(slot) = chosen.get_mut(l) {
                 *slot = outcome;
@@ -30,6 +32,22 @@ pub(super) fn choose(case: &Case<'_>) -> Vec<Outcome> {
         }
     }
     chosen
+}
+
+/// The choice for a line that shares nothing with others: each offer that stands alone against the stack.
+fn simple(case: &Case<'_>, l: usize, wanted: &Wanted) -> Vec<Outcome> {
+    let alone = wanted.exclusive.iter().map(|&o| (case.pool.get(o).map_or(0, |offer| offer.priority), o, Mode::Only(o)));
+    let stack = wanted.stack.first().map(|&o| (wanted.level, o, Mode::Stack(0)));
+    let mut best = None;
+    for (priority, o, mode) in alone.chain(stack) {
+        let outcomes = combine(case, &[l], &[wanted], &[mode]);
+        let saving: Decimal = outcomes.iter().map(Outcome::saving).sum();
+        let rank = (!saving.is_zero(), priority, saving, std::cmp::Reverse(o));
+        if best.as_ref().is_none_or(|(most, _)| rank > *most) {
+            best = Some((rank, outcomes));
+        }
+    }
+    best.map(|(_, outcomes)| outcomes).unwrap_or_default()
 }
 
 /// Per line the offers with an effect; the groups of connected lines; which offers are scarce single-use ones.
@@ -133,8 +151,7 @@ struct Search<'s, 'a> {
     used: Vec<u64>,
     modes: Vec<Mode>,
     best: Option<(Vec<Decimal>, Vec<Outcome>)>,
-    trials: u32,
-    nodes: u32,
+    work: usize,
 }
 
 impl<'s, 'a> Search<'s, 'a> {
@@ -155,8 +172,7 @@ impl<'s, 'a> Search<'s, 'a> {
             used: vec![0; case.pool.len()],
             modes: vec![Mode::Stack(0); lines.len()],
             best: None,
-            trials: 0,
-            nodes: 0,
+            work: 0,
             lines,
             levels,
         };
@@ -229,11 +245,11 @@ impl<'s, 'a> Search<'s, 'a> {
     fn descend(&mut self, depth: usize, so_far: &[Decimal]) {
         if let (Some((best, _)), Some(rest)) = (&self.best, self.rest.get(depth)) {
             let bound: Vec<Decimal> = so_far.iter().zip(rest).map(|(a, b)| a + b).collect();
-            if bound <= *best || self.trials >= TRIALS || self.nodes >= NODES {
+            if bound <= *best || self.work >= WORK {
                 return;
             }
         }
-        self.nodes += 1;
+        self.work += 1;
         let Some(&at) = self.order.get(depth) else { return self.leaf() };
         for option in self.options.get(at).cloned().unwrap_or_default() {
             let uses = self.scarce_of(at, option.mode);
@@ -266,7 +282,7 @@ impl<'s, 'a> Search<'s, 'a> {
     }
 
     fn leaf(&mut self) {
-        self.trials += 1;
+        self.work += self.lines.len();
         let outcomes = combine(self.case, &self.lines, &self.wanted, &self.modes);
         let mut value = vec![Decimal::ZERO; self.levels.len()];
         for ((outcome, mode), wanted) in outcomes.iter().zip(&self.modes).zip(&self.wanted) {

@@ -26,8 +26,8 @@
 //! 5. **The order** after its lines: again one offer that is not stackable, or all stackable ones, chosen the same way. Offers on
 //!    the order and offers on lines do not exclude each other.
 //!
-//! The choice in 3 and 4 is exact (tested against brute force) except where more than a few thousand combinations hang together;
-//! there it is the best of those tried, never worse than taking the largest saving first.
+//! The choice in 3 and 4 is exact (tested against brute force) except where more than about a thousand combinations hang together (a
+//! scarce offer on dozens of lines); there it is the best of those tried, never worse than taking the largest saving first.
 //!
 //! # Rounding
 //!

@@ -96,12 +96,12 @@ pub fn reach<S: Offers + ?Sized>(
             line.quantity = needed;
         }
         let then = price(&then_cart, offers, setting);
-        let before = effect(offer, &now, &then_cart, at);
-        let after = effect(offer, &then, &then_cart, at);
+        let (before, after) = (given(offer, &now), given(offer, &then));
         let gain = then.saving() - now.saving();
-        // More of this offer, and not at the price of more of another.
-        let more = (after.saves > before.saves && gain > Decimal::ZERO) || (after.free > before.free && gain >= Decimal::ZERO);
-        if more {
+        // More of this offer over the whole order, and not at the price of more of another.
+        let more = (after.0 > before.0 && gain > Decimal::ZERO) || (after.1 > before.1 && gain >= Decimal::ZERO);
+        let after = effect(offer, &then, &then_cart, at);
+        if more && (after.saves > Decimal::ZERO || after.free > Decimal::ZERO) {
             found.push(Reach {
                 offer_id: offer.offer_id.clone(),
                 offer_type: offer.terms.type_name(),
@@ -154,6 +154,17 @@ fn next_step(offer: &Offer, cart: &[PricedLine<'_>], line: &PricedLine<'_>, in_c
 
 fn held(cart: &[PricedLine<'_>], product: &ProductId) -> Decimal {
     cart.iter().filter(|line| line.product_id == product).map(|line| line.quantity.max(Decimal::ZERO).floor()).sum()
+}
+
+/// What an offer gives over a whole priced cart: money (the worth of gifts included) and free units.
+fn given(offer: &Offer, pricing: &Pricing) -> (Decimal, Decimal) {
+    let on_lines = pricing.lines.iter().flat_map(|line| &line.offers).filter(|used| used.offer_id == offer.offer_id);
+    let gifts = || pricing.gifts.iter().filter(|gift| gift.offer_id == offer.offer_id);
+    let on_order = pricing.order_discounts.iter().filter(|discount| discount.offer_id == offer.offer_id);
+    let money = on_lines.map(|used| used.saving).sum::<Decimal>()
+        + on_order.map(|discount| discount.amount).sum::<Decimal>()
+        + gifts().filter(|gift| gift.line.is_none()).map(|gift| gift.value).sum::<Decimal>();
+    (money, gifts().map(|gift| gift.quantity).sum())
 }
 
 struct Effect {

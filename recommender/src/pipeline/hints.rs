@@ -89,16 +89,17 @@ pub(crate) fn attach(facts: &Facts<'_>, situated: &Situated<'_>, picks: &mut [Pi
         return;
     }
     let counter = Counter::new(facts, situated);
-    let mut left = facts.policy.policy.over_promotion.max_offer_items as usize;
-    for pick in picks {
+    let max = facts.policy.policy.over_promotion.max_offer_items as usize;
+    let mut left = max.saturating_sub(picks.iter().filter(|pick| pick.offer.is_some()).count());
+    for pick in picks.iter_mut().filter(|pick| pick.kind != Kind::UpsellQuantity) {
         if left == 0 {
             break;
         }
-        if pick.offer.is_none() && pick.kind != Kind::UpsellQuantity {
+        if pick.offer.is_none() {
             let reached = counter.reach(pick.product, pick.suggested);
             pick.offer = reached.first().map(Into::into);
+            left -= usize::from(pick.offer.is_some());
         }
-        left -= usize::from(pick.offer.is_some());
     }
 }
 

@@ -149,19 +149,12 @@ pub(crate) fn compose(
     picks
 }
 
-/// At most so many items with an offer: an upsell beyond that goes, another item loses only its hint.
-pub(crate) fn cap_offers(policy: &CompiledPolicy, picks: &mut Vec<Pick>) {
+/// At most so many upsells that rest on an offer.
+pub(crate) fn cap_offers(policy: &CompiledPolicy, upsells: &mut Vec<Pick>) {
     let max = policy.policy.over_promotion.max_offer_items as usize;
     let mut with_offer = 0;
-    picks.retain_mut(|pick| {
-        if pick.offer.is_none() {
-            return true;
-        }
-        with_offer += 1;
-        if with_offer <= max {
-            return true;
-        }
-        pick.offer = None;
-        pick.kind != Kind::UpsellQuantity
+    upsells.retain(|pick| {
+        with_offer += usize::from(pick.offer.is_some());
+        pick.offer.is_none() || with_offer <= max
     });
 }

@@ -18,7 +18,7 @@ pub use compiled::CompiledPolicy;
 pub use rules::{Forbidden, Rules};
 pub use situate::{CartEntry, Situated};
 
-use crate::candidates::{Scratch, candidates};
+use crate::candidates::{SIGNALS, Scratch, candidates};
 use crate::fitted::Model;
 use crate::live::{CustomerState, SessionState};
 use crate::request::RecommendationRequest;
@@ -65,12 +65,15 @@ pub fn recommend(facts: &Facts<'_>, request: &RecommendationRequest, scratch: &m
 
     let found = candidates(facts.model, &situated.question, scratch);
     let scored = blend::score(facts, &situated, request.placement, found);
-    let (main, fill) = choose(facts, &situated, &rules, &mix, scored);
-    let upsells = upsell::picks(facts, &situated, &rules, &mix);
+    let (main, mut fill) = choose(facts, &situated, &rules, &mix, scored);
+    let mut upsells = upsell::picks(facts, &situated, &rules, &mix);
+    mix::cap_offers(facts.policy, &mut upsells);
+    if main.len() + fill.len() < mix.limit {
+        fill.extend(anything_lawful(facts, &rules, mix.limit));
+    }
 
     let mut picks = mix::compose(&mix, upsells, &main, &fill, |scored| dress(facts, &situated, &rules, scored));
     hints::attach(facts, &situated, &mut picks);
-    mix::cap_offers(facts.policy, &mut picks);
     picks.truncate(mix.limit);
     picks.into_iter().enumerate().map(|(at, pick)| item(facts, &situated, &rules, at, pick)).collect()
 }
@@ -109,6 +112,20 @@ fn choose(
     main.extend(pushed_down);
     fill.sort_by_key(|candidate| rules.is_pushed_down(candidate.product));
     (main, fill)
+}
+
+/// When the rules leave next to nothing of the candidates: whatever may be recommended, the most popular first.
+fn anything_lawful(facts: &Facts<'_>, rules: &Rules<'_>, enough: usize) -> Vec<Scored> {
+    let rest = 0..facts.model.catalogue.len() as u32;
+    let products = facts.model.popularity.top.iter().copied().chain(rest);
+    products
+        .filter(|product| rules.forbids(*product).is_none())
+        .map(|product| {
+            let score = facts.model.popularity.recent(product);
+            Scored { product, score, value: score, parts: [0.0; SIGNALS], kind: Kind::Popular }
+        })
+        .take(enough * 2)
+        .collect()
 }
 
 fn dress(facts: &Facts<'_>, situated: &Situated<'_>, rules: &Rules<'_>, scored: &Scored) -> Pick {
