@@ -42,7 +42,7 @@ fn two_years() -> DurationText {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
-    validation = Rule::new("[has(self.object), has(self.events)].filter(x, x).size() == 1")
+    validation = Rule::new("has(self.object) != has(self.events)")
         .message("a source needs exactly one of object and events"),
     validation = Rule::new("self.layout != 'Custom' || (has(self.columns) && size(self.columns) > 0 && has(self.provides) && size(self.provides) == 1)")
         .message("layout Custom needs columns, and provides with exactly one table; one file may be named by several sources"),
