@@ -3,7 +3,7 @@
 
 mod offers_support;
 
-use endcap_recommender::offers::{Offer, bundle_missing, next_break, price, reach, Terms};
+use endcap_recommender::offers::{Offer, Terms, bundle_missing, next_break, price, reach};
 use endcap_recommender::response::OfferHint;
 use offers_support::{Entry, dec, entry, lines, offer, setting, stackable};
 use rust_decimal::Decimal;
@@ -55,7 +55,11 @@ fn free_goods_of_another_product_count_at_its_price() {
 
 #[test]
 fn a_tier_prices_all_units() {
-    let tiers = [offer("T", "TierPrice", r#"{"tiers": [{"min_quantity": 20, "unit_price": "0.42"}, {"min_quantity": 50, "unit_price": 0.36}]}"#)];
+    let tiers = [offer(
+        "T",
+        "TierPrice",
+        r#"{"tiers": [{"min_quantity": 20, "unit_price": "0.42"}, {"min_quantity": 50, "unit_price": 0.36}]}"#,
+    )];
     for (quantity, payable) in [("19", "12.35"), ("20", "8.40"), ("49", "20.58"), ("50", "18.00")] {
         assert_eq!(total(&[entry("10135", quantity, "0.65")], &tiers), payable);
     }
@@ -65,7 +69,10 @@ fn a_tier_prices_all_units() {
     let cart = lines(&cart);
     let found = reach(&cart, &cart[0], tiers.as_slice(), &setting(), Decimal::from(40));
     // 50 x (0.65 - 0.36) = 14.50 against 20 x 0.23 = 4.60 now
-    assert_eq!((found[0].add, found[0].saves, found[0].line_total, found[0].gain), (dec("30"), dec("14.50"), dec("18.00"), dec("9.90")));
+    assert_eq!(
+        (found[0].add, found[0].saves, found[0].line_total, found[0].gain),
+        (dec("30"), dec("14.50"), dec("18.00"), dec("9.90"))
+    );
 }
 
 #[test]
@@ -115,7 +122,10 @@ fn a_gift_comes_over_a_total() {
     let cart = lines(&cart);
     assert!(price(&cart, gift.as_slice(), &setting()).gifts.is_empty());
     let found = reach(&cart, &cart[0], gift.as_slice(), &setting(), Decimal::from(3));
-    assert_eq!((found[0].add, found[0].free, found[0].saves, found[0].line_total), (dec("1"), dec("2"), dec("6.40"), dec("50.00")));
+    assert_eq!(
+        (found[0].add, found[0].free, found[0].saves, found[0].line_total),
+        (dec("1"), dec("2"), dec("6.40"), dec("50.00"))
+    );
 }
 
 #[test]
@@ -139,7 +149,10 @@ fn stackable_offers_act_one_after_the_other() {
 
 #[test]
 fn equal_savings_go_to_the_smaller_id() {
-    let offers = [offer("B", "PercentOff", r#"{"percent": "10"}"#), offer("A", "AmountOff", r#"{"amount": "0.10", "per": "unit"}"#)];
+    let offers = [
+        offer("B", "PercentOff", r#"{"percent": "10"}"#),
+        offer("A", "AmountOff", r#"{"amount": "0.10", "per": "unit"}"#),
+    ];
     let cart = [entry("A", "3", "1.00")];
     let priced = price(&lines(&cart), offers.as_slice(), &setting());
     assert_eq!(priced.lines[0].offers[0].offer_id.as_str(), "A");
@@ -149,7 +162,8 @@ fn equal_savings_go_to_the_smaller_id() {
 #[test]
 fn scarce_uses_go_where_the_order_saves_most() {
     let one = |id: &str, terms: &str| Offer { max_per_order: Some(1), ..offer(id, "AmountOff", terms) };
-    let mut offers = vec![one("O1", r#"{"amount": "10", "per": "unit"}"#), one("O2", r#"{"amount": "9", "per": "unit"}"#)];
+    let mut offers =
+        vec![one("O1", r#"{"amount": "10", "per": "unit"}"#), one("O2", r#"{"amount": "9", "per": "unit"}"#)];
     // The first may go to both lines, the second to A alone.
     offers[1].scope.products = vec!["A".into()];
     assert_eq!(total(&[entry("A", "1", "10.00"), entry("B", "1", "9.00")], &offers), "1.00");
@@ -168,10 +182,17 @@ fn a_displaced_offer_is_not_promised() {
 
 #[test]
 fn a_real_break_says_when_it_pays_for_itself() {
-    let Terms::TierPrice { tiers } = offer("T", "TierPrice", r#"{"tiers": [{"min_quantity": 20, "unit_price": "0.42"}]}"#).terms else { panic!() };
+    let Terms::TierPrice { tiers } =
+        offer("T", "TierPrice", r#"{"tiers": [{"min_quantity": 20, "unit_price": "0.42"}]}"#).terms
+    else {
+        panic!()
+    };
     let step = next_break(&tiers, dec("15"), dec("0.65")).unwrap();
     // 15 x 0.65 = 9.75, 20 x 0.42 = 8.40
-    assert_eq!((step.add, step.saves, step.line_total, step.pays_for_itself), (dec("5"), dec("4.60"), dec("8.40"), true));
+    assert_eq!(
+        (step.add, step.saves, step.line_total, step.pays_for_itself),
+        (dec("5"), dec("4.60"), dec("8.40"), true)
+    );
     assert!(!next_break(&tiers, dec("12"), dec("0.65")).unwrap().pays_for_itself);
     assert_eq!(next_break(&tiers, dec("20"), dec("0.65")), None);
     assert_eq!(next_break(&tiers, dec("5"), dec("0.40")), None);
@@ -203,13 +224,16 @@ fn the_page_counts_right() {
             endcap_recommender::offers::validate(offer).unwrap();
             seen.insert(offer.terms.type_name());
         }
-        let cart: Vec<Entry> = example.cart.iter().map(|(product, quantity, price)| entry(product, quantity, price)).collect();
+        let cart: Vec<Entry> =
+            example.cart.iter().map(|(product, quantity, price)| entry(product, quantity, price)).collect();
         let cart = lines(&cart);
         let priced = price(&cart, example.offers.as_slice(), &setting());
         assert_eq!(priced.total, dec(&example.total), "{text}");
         assert_eq!(priced.saving(), dec(&example.saves), "{text}");
-        let free: Vec<(String, Decimal)> = priced.gifts.iter().map(|gift| (gift.product_id.to_string(), gift.quantity)).collect();
-        let expected: Vec<(String, Decimal)> = example.free.iter().map(|(p, q)| (p.clone(), Decimal::from(*q))).collect();
+        let free: Vec<(String, Decimal)> =
+            priced.gifts.iter().map(|gift| (gift.product_id.to_string(), gift.quantity)).collect();
+        let expected: Vec<(String, Decimal)> =
+            example.free.iter().map(|(p, q)| (p.clone(), Decimal::from(*q))).collect();
         assert_eq!(free, expected, "{text}");
         if let Some(expected) = example.reach {
             let found = reach(&cart, &cart[0], example.offers.as_slice(), &setting(), Decimal::from(20));

@@ -75,7 +75,11 @@ fn mistakes_name_their_place() {
             r#"{"tiers": [{"min_quantity": 9, "unit_price": "1"}, {"min_quantity": 9, "unit_price": "1"}]}"#,
             &["/terms/tiers/1/min_quantity", "/terms/tiers/1/unit_price"],
         ),
-        ("TierPrice", r#"{"tiers": [{"min_quantity": 0, "unit_price": "0"}]}"#, &["/terms/tiers/0/min_quantity", "/terms/tiers/0/unit_price"]),
+        (
+            "TierPrice",
+            r#"{"tiers": [{"min_quantity": 0, "unit_price": "0"}]}"#,
+            &["/terms/tiers/0/min_quantity", "/terms/tiers/0/unit_price"],
+        ),
         ("PercentOff", r#"{"percent": "0"}"#, &["/terms/percent"]),
         ("PercentOff", r#"{"percent": "100.01"}"#, &["/terms/percent"]),
         ("PercentOff", r#"{"percent": "a lot"}"#, &["/terms"]),
@@ -84,7 +88,11 @@ fn mistakes_name_their_place() {
         ("AmountOff", r#"{"amount": "1", "per": "line"}"#, &["/terms"]),
         ("BundlePrice", r#"{"products": {"A/B": 1}, "price": "1"}"#, &["/terms/products"]),
         ("BundlePrice", r#"{"products": {"A/B": 0, "C": 2}, "price": "1"}"#, &["/terms/products/A~1B"]),
-        ("GiftOverTotal", r#"{"min_total": "0", "gift": "", "quantity": 0}"#, &["/terms/min_total", "/terms/gift", "/terms/quantity"]),
+        (
+            "GiftOverTotal",
+            r#"{"min_total": "0", "gift": "", "quantity": 0}"#,
+            &["/terms/min_total", "/terms/gift", "/terms/quantity"],
+        ),
     ];
     for (name, terms, expected) in cases {
         assert_eq!(pointers(read(name, terms, None)), *expected, "{name} {terms}");
@@ -97,9 +105,15 @@ fn a_misspelt_scope_never_widens_an_offer() {
     assert_eq!(pointers(read("PercentOff", terms, Some(r#"{"product": ["A"]}"#))), ["/scope/product"]);
     assert_eq!(pointers(read("PercentOff", terms, Some(r#"{"products": "A"}"#))), ["/scope"]);
     assert_eq!(pointers(read("PercentOff", terms, Some(r#"{"channels": ["fax"]}"#))), ["/scope"]);
-    assert_eq!(pointers(read("PercentOff", terms, Some(r#"{"brands": [""], "products": [""]}"#))), ["/scope/brands/0", "/scope/products/0"]);
+    assert_eq!(
+        pointers(read("PercentOff", terms, Some(r#"{"brands": [""], "products": [""]}"#))),
+        ["/scope/brands/0", "/scope/products/0"]
+    );
     let bundle = r#"{"products": {"A": 2}, "price": "1"}"#;
-    assert_eq!(pointers(read("BundlePrice", bundle, Some(r#"{"products": ["A"], "brands": ["m"]}"#))), ["/scope/products", "/scope/brands"]);
+    assert_eq!(
+        pointers(read("BundlePrice", bundle, Some(r#"{"products": ["A"], "brands": ["m"]}"#))),
+        ["/scope/products", "/scope/brands"]
+    );
 }
 
 #[test]
@@ -110,7 +124,13 @@ fn windows_and_limits() {
     let found: Vec<String> = validate(&bad).unwrap_err().into_iter().map(|error| error.pointer).collect();
     assert_eq!(found, ["/offer_id", "/valid_to", "/max_per_order"]);
     assert!(validate(&Offer { valid_from: at(5), valid_to: at(6), ..good }).is_ok());
-    let negative = Parts { offer_id: "O", offer_type: "PercentOff", terms: r#"{"percent": "10"}"#, max_per_order: Some(-1), ..Parts::default() };
+    let negative = Parts {
+        offer_id: "O",
+        offer_type: "PercentOff",
+        terms: r#"{"percent": "10"}"#,
+        max_per_order: Some(-1),
+        ..Parts::default()
+    };
     assert_eq!(pointers(Offer::from_parts(&negative)), ["/max_per_order"]);
 }
 
@@ -147,4 +167,42 @@ proptest! {
             prop_assert!(!errors.is_empty());
         }
     }
+}
+
+/// Fields of a CSV row, quotes doubled inside quotes.
+fn fields(row: &str) -> Vec<String> {
+    let (mut fields, mut quoted) = (vec![String::new()], false);
+    let mut rest = row.chars().peekable();
+    while let Some(c) = rest.next() {
+        match c {
+            '"' if quoted && rest.peek() == Some(&'"') => {
+                rest.next();
+                fields.last_mut().unwrap().push('"');
+            }
+            '"' => quoted = !quoted,
+            ',' if !quoted => fields.push(String::new()),
+            c => fields.last_mut().unwrap().push(c),
+        }
+    }
+    fields
+}
+
+#[test]
+fn real_promotions_are_read() {
+    let path =
+        std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data/uci-online-retail/MV_Promotion.csv");
+    let Ok(text) = std::fs::read_to_string(&path) else {
+        println!("skipped: {} is not there", path.display());
+        return;
+    };
+    let mut read = 0;
+    for row in text.lines().skip(1) {
+        let row = fields(row);
+        let parts =
+            Parts { offer_id: &row[0], offer_type: &row[1], terms: &row[2], scope: Some(&row[3]), ..Parts::default() };
+        let offer = Offer::from_parts(&parts).unwrap_or_else(|errors| panic!("{row:?}: {errors:?}"));
+        assert_eq!(offer.scope.products.len(), 1);
+        read += 1;
+    }
+    assert_eq!(read, 408);
 }

@@ -55,7 +55,7 @@ impl<'a> Oracle<'a> {
         held.map(|l| self.lines[l].price).or_else(|| gift_price(product).map(units)).unwrap_or(0)
     }
 
-    /// What one use of a BuyXGetY on a line is worth.
+    /// What one use of a `BuyXGetY` on a line is worth.
     fn free_worth(&self, o: usize, l: usize) -> i128 {
         let Terms::BuyXGetY { get, get_products, .. } = &self.offers[o].terms else { return 0 };
         i128::from(*get) * get_products.first().map_or(self.lines[l].price, |p| self.worth(p))
@@ -67,7 +67,9 @@ impl<'a> Oracle<'a> {
         let mut count = i128::from(self.offers[o].max_per_order.unwrap_or(u32::MAX));
         let mut parts = Vec::new();
         for (product, &need) in products {
-            let Some(l) = (0..self.cart.len()).find(|&l| self.cart[l].product == *product && on(l)) else { return Vec::new() };
+            let Some(l) = (0..self.cart.len()).find(|&l| self.cart[l].product == *product && on(l)) else {
+                return Vec::new();
+            };
             count = count.min(self.lines[l].quantity / i128::from(need));
             parts.push((l, i128::from(need) * self.lines[l].price));
         }
@@ -121,7 +123,9 @@ impl<'a> Oracle<'a> {
             .map(|l| match (0..count).find(|&o| on(o, l) && !self.offers[o].stackable) {
                 Some(o) => self.offers[o].priority,
                 None => (0..count)
-                    .filter(|&o| self.offers[o].stackable && about(&self.offers[o], &self.cart[l]) && self.acts_alone(o, l))
+                    .filter(|&o| {
+                        self.offers[o].stackable && about(&self.offers[o], &self.cart[l]) && self.acts_alone(o, l)
+                    })
                     .map(|o| self.offers[o].priority)
                     .max()
                     .unwrap_or(i64::MIN),
@@ -156,7 +160,8 @@ impl<'a> Oracle<'a> {
                             })
                             .map(|l| (level[l], self.free_worth(o, l), l))
                             .collect();
-                        earned.sort_by_key(|&(level, worth, l)| (std::cmp::Reverse(level), std::cmp::Reverse(worth), l));
+                        earned
+                            .sort_by_key(|&(level, worth, l)| (std::cmp::Reverse(level), std::cmp::Reverse(worth), l));
                         for (_, worth, l) in earned.into_iter().take(usize::try_from(most).unwrap_or(usize::MAX)) {
                             free[l] += worth;
                         }
@@ -199,22 +204,23 @@ impl<'a> Oracle<'a> {
             .collect();
         let mut best = vec![0; levels.len()];
         let mut masks = vec![0; self.cart.len()];
-        self.each(&allowed, 0, &mut masks, &mut |masks| {
+        each(&allowed, 0, &mut masks, &mut |masks| {
             if let Some(value) = self.value(masks, levels) {
                 best = best.clone().max(value);
             }
         });
         best
     }
+}
 
-    fn each(&self, allowed: &[Vec<u32>], l: usize, masks: &mut Vec<u32>, visit: &mut dyn FnMut(&[u32])) {
-        if l == masks.len() {
-            return visit(masks);
-        }
-        for &mask in &allowed[l] {
-            masks[l] = mask;
-            self.each(allowed, l + 1, masks, visit);
-        }
+/// Every combination of one mask per line.
+fn each(allowed: &[Vec<u32>], l: usize, masks: &mut Vec<u32>, visit: &mut dyn FnMut(&[u32])) {
+    if l == masks.len() {
+        return visit(masks);
+    }
+    for &mask in &allowed[l] {
+        masks[l] = mask;
+        each(allowed, l + 1, masks, visit);
     }
 }
 

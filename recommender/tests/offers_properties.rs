@@ -42,7 +42,12 @@ fn uses(offers: &[Offer], pricing: &Pricing) -> BTreeMap<String, u64> {
         let bundle = matches!(by_id(offers, &used.offer_id).terms, Terms::BundlePrice { .. });
         *count = if bundle { used.times.max(*count) } else { *count + used.times };
     }
-    for id in pricing.order_discounts.iter().map(|x| &x.offer_id).chain(pricing.gifts.iter().filter(|x| x.line.is_none()).map(|x| &x.offer_id)) {
+    for id in pricing
+        .order_discounts
+        .iter()
+        .map(|x| &x.offer_id)
+        .chain(pricing.gifts.iter().filter(|x| x.line.is_none()).map(|x| &x.offer_id))
+    {
         *uses.entry(id.to_string()).or_insert(0) += 1;
     }
     uses
@@ -165,14 +170,14 @@ proptest! {
         let unit = |quantity: i64| priced(&cart(quantity), std::slice::from_ref(&offer)).total / Decimal::from(quantity);
         prop_assert!(unit(quantity + 1) <= unit(quantity));
         // The helper for real breaks names the first quantity at which that price falls.
-        match next_break(&tiers, Decimal::from(quantity), cents(list)) {
-            Some(step) => {
+        if let Some(step) = next_break(&tiers, Decimal::from(quantity), cents(list)) {
                 let needed = i64::try_from(step.needed).unwrap();
                 prop_assert!(unit(needed) == step.unit_price && unit(needed) < unit(quantity));
                 prop_assert!(unit(needed - 1) == unit(quantity));
                 prop_assert_eq!(step.saves, (unit(quantity) - step.unit_price) * step.needed);
-            }
-            None => prop_assert_eq!(unit(quantity + 100), unit(quantity)),
+        }
+        else {
+            prop_assert_eq!(unit(quantity + 100), unit(quantity));
         }
     }
 

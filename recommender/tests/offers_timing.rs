@@ -62,7 +62,12 @@ fn time(name: &str, mut work: impl FnMut() -> usize) {
         taken.push(start.elapsed());
     }
     taken.sort_unstable();
-    println!("{name}: median {:?}, 99th {:?} ({} results a round)", taken[taken.len() / 2], taken[taken.len() * 99 / 100], seen / ROUNDS as usize);
+    println!(
+        "{name}: median {:?}, 99th {:?} ({} results a round)",
+        taken[taken.len() / 2],
+        taken[taken.len() * 99 / 100],
+        seen / ROUNDS as usize
+    );
 }
 
 fn priced(cart: &[Entry], offers: &(impl Offers + ?Sized)) -> usize {
@@ -81,12 +86,20 @@ fn pricing() {
     time("50 lines, book of 500 offers, all on these 50 products", || priced(&fifty, &dense));
     let large = OfferBook::new(shop(10_000, 4_000));
     time("50 lines, book of 10000 offers", || priced(&fifty, &large));
-    let everywhere: Vec<Offer> = (0..20).map(|i| Offer { max_per_order: Some(2), stackable: i % 2 == 0, ..offer(&format!("s{i}"), "PercentOff", r#"{"percent": "5"}"#) }).collect();
+    let everywhere: Vec<Offer> = (0..20)
+        .map(|i| Offer {
+            max_per_order: Some(2),
+            stackable: i % 2 == 0,
+            ..offer(&format!("s{i}"), "PercentOff", r#"{"percent": "5"}"#)
+        })
+        .collect();
     let scarce = OfferBook::new(everywhere);
     time("50 lines, 20 scarce offers on all of them (search cut short)", || priced(&fifty, &scarce));
     let eight = cart(8);
     time("8 lines, book of 10000 offers", || priced(&eight, &large));
     let eight = lines(&eight);
     let steps: usize = 40;
-    time("8 lines, reach of each", || eight.iter().map(|line| reach(&eight, line, &large, &setting(), Decimal::from(steps)).len()).sum());
+    time("8 lines, reach of each", || {
+        eight.iter().map(|line| reach(&eight, line, &large, &setting(), Decimal::from(steps)).len()).sum()
+    });
 }

@@ -82,14 +82,22 @@ impl OfferBook {
     /// Visits the lists under which an offer stands.
     fn shelves(&mut self, offer: &Offer, mut visit: impl FnMut(&mut Vec<OfferId>)) {
         let scope = &offer.scope;
-        if let Terms::BundlePrice { products, .. } = &offer.terms {
-            products.keys().for_each(|product| visit(self.by_product.entry(product.clone()).or_default()));
-        } else if !scope.products.is_empty() {
-            scope.products.iter().for_each(|product| visit(self.by_product.entry(product.clone()).or_default()));
+        let products: Vec<&ProductId> = match &offer.terms {
+            Terms::BundlePrice { products, .. } => products.keys().collect(),
+            _ => scope.products.iter().collect(),
+        };
+        if !products.is_empty() {
+            for product in products {
+                visit(self.by_product.entry(product.clone()).or_default());
+            }
         } else if !scope.categories.is_empty() {
-            scope.categories.iter().for_each(|name| visit(self.by_category.entry(name.clone()).or_default()));
+            for name in &scope.categories {
+                visit(self.by_category.entry(name.clone()).or_default());
+            }
         } else if !scope.brands.is_empty() {
-            scope.brands.iter().for_each(|name| visit(self.by_brand.entry(name.clone()).or_default()));
+            for name in &scope.brands {
+                visit(self.by_brand.entry(name.clone()).or_default());
+            }
         } else {
             visit(&mut self.about_all);
         }

@@ -29,7 +29,9 @@ pub fn next_break(tiers: &[Tier], quantity: Decimal, unit_price: Decimal) -> Opt
     let today = reached.fold(unit_price, Decimal::min);
     let next = tiers
         .iter()
-        .filter(|tier| Decimal::from(tier.min_quantity) > quantity && tier.unit_price < today && tier.unit_price >= Decimal::ZERO)
+        .filter(|tier| {
+            Decimal::from(tier.min_quantity) > quantity && tier.unit_price < today && tier.unit_price >= Decimal::ZERO
+        })
         .min_by_key(|tier| (tier.min_quantity, tier.unit_price))?;
     let needed = Decimal::from(next.min_quantity);
     let line_total = total(times(needed, next.unit_price));

@@ -2,10 +2,10 @@
 
 use rust_decimal::Decimal;
 
+use super::book::Offers;
 use super::money::{fits, times, total_floor, working};
 use super::scope::{PricedLine, Setting, holds_for, in_force, is_on_order};
 use super::terms::{AmountPer, Offer, Terms};
-use super::book::Offers;
 use crate::ids::ProductId;
 
 /// A line with its nonsense (negative amounts) taken for 0.
@@ -97,7 +97,7 @@ impl<'a> Case<'a> {
         let offer = *self.pool.get(o)?;
         let Terms::BundlePrice { products, price } = &offer.terms else { return None };
         // Per product: what one bundle needs, and (line, price, whole units left), dearest last so that it is popped first.
-        let mut shelves: Vec<(u64, Vec<(usize, Decimal, u64)>)> = Vec::with_capacity(products.len());
+        let mut shelves: Vec<Shelf> = Vec::with_capacity(products.len());
         for (product, &need) in products {
             let mut units: Vec<(usize, Decimal, u64)> = lines
                 .iter()
@@ -146,7 +146,11 @@ pub(super) fn limit(offer: &Offer) -> u64 {
 pub(super) fn cut(terms: &Terms, line: &Line<'_>, amount: Decimal) -> Option<Decimal> {
     match terms {
         Terms::TierPrice { tiers } => {
-            let price = tiers.iter().filter(|tier| Decimal::from(tier.min_quantity) <= line.quantity).map(|tier| tier.unit_price).min();
+            let price = tiers
+                .iter()
+                .filter(|tier| Decimal::from(tier.min_quantity) <= line.quantity)
+                .map(|tier| tier.unit_price)
+                .min();
             let off = price.map_or(Decimal::ZERO, |price| (line.unit_price - price).max(Decimal::ZERO));
             Some(amount.min((line.base - times(line.quantity, off)).max(Decimal::ZERO)))
         }
@@ -154,11 +158,14 @@ pub(super) fn cut(terms: &Terms, line: &Line<'_>, amount: Decimal) -> Option<Dec
             let kept = (Decimal::ONE_HUNDRED - *percent).max(Decimal::ZERO) / Decimal::ONE_HUNDRED;
             Some(times(amount, kept))
         }
-        Terms::AmountOff { amount: off, per: AmountPer::Unit } => Some((amount - times(line.quantity, *off)).max(Decimal::ZERO)),
+        Terms::AmountOff { amount: off, per: AmountPer::Unit } => {
+            Some((amount - times(line.quantity, *off)).max(Decimal::ZERO))
+        }
         _ => None,
     }
 }
 
+/// What one bundle needs of a product, and the lines that hold it: line, unit price, whole units left; dearest last.
 type Shelf = (u64, Vec<(usize, Decimal, u64)>);
 
 /// Takes the next bundle off the shelves, and as many alike as stand on the same lines (at most `most`): its parts (line, worth) and how

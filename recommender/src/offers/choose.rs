@@ -36,7 +36,8 @@ pub(super) fn choose(case: &Case<'_>) -> Vec<Outcome> {
 
 /// The choice for a line that shares nothing with others: each offer that stands alone against the stack.
 fn simple(case: &Case<'_>, l: usize, wanted: &Wanted) -> Vec<Outcome> {
-    let alone = wanted.exclusive.iter().map(|&o| (case.pool.get(o).map_or(0, |offer| offer.priority), o, Mode::Only(o)));
+    let alone =
+        wanted.exclusive.iter().map(|&o| (case.pool.get(o).map_or(0, |offer| offer.priority), o, Mode::Only(o)));
     let stack = wanted.stack.first().map(|&o| (wanted.level, o, Mode::Stack(0)));
     let mut best = None;
     for (priority, o, mode) in alone.chain(stack) {
@@ -64,7 +65,11 @@ fn survey(case: &Case<'_>) -> (Vec<Wanted>, Vec<Vec<usize>>, Vec<bool>) {
         let bundle = matches!(offer.terms, Terms::BundlePrice { .. });
         let effects: Vec<(usize, u64, Decimal)> = if bundle {
             // A line whose units are not needed now may be once another line is taken by another offer.
-            if case.bundle(o, about).is_some() { about.iter().map(|&l| (l, 1, Decimal::ZERO)).collect() } else { Vec::new() }
+            if case.bundle(o, about).is_some() {
+                about.iter().map(|&l| (l, 1, Decimal::ZERO)).collect()
+            } else {
+                Vec::new()
+            }
         } else {
             about.iter().filter_map(|&l| case.alone(o, l).map(|(uses, saving)| (l, uses, saving))).collect()
         };
@@ -184,7 +189,8 @@ impl<'s, 'a> Search<'s, 'a> {
         for &at in search.order.iter().rev() {
             let mut sum = rest.last().cloned().unwrap_or_default();
             // The first option is the best by level and saving, so that the sum bounds every choice.
-            if let Some(option) = search.options.get(at).and_then(|o| o.iter().min_by_key(|o| (o.most.is_zero(), o.level)))
+            if let Some(option) =
+                search.options.get(at).and_then(|o| o.iter().min_by_key(|o| (o.most.is_zero(), o.level)))
                 && let Some(slot) = sum.get_mut(option.level)
             {
                 *slot += option.most;
@@ -210,7 +216,10 @@ impl<'s, 'a> Search<'s, 'a> {
             let level = self.case.pool.get(o).map_or(0, |offer| offer.priority);
             options.push((o, Choice { mode: Mode::Only(o), level: self.level(level), most }));
         }
-        let bundled = wanted.stack.iter().any(|&o| matches!(self.case.pool.get(o).map(|x| &x.terms), Some(Terms::BundlePrice { .. })));
+        let bundled = wanted
+            .stack
+            .iter()
+            .any(|&o| matches!(self.case.pool.get(o).map(|x| &x.terms), Some(Terms::BundlePrice { .. })));
         let id = wanted.stack.iter().chain(&wanted.scarce).copied().min().unwrap_or(usize::MAX);
         for mask in 0..1u32 << wanted.scarce.len() {
             let alone = combine(self.case, &[l], &[wanted], &[Mode::Stack(mask)]);

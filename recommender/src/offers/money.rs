@@ -1,5 +1,6 @@
 //! Rounding: one rule, in one place.
 
+use rust_decimal::prelude::ToPrimitive;
 use rust_decimal::{Decimal, RoundingStrategy};
 
 /// Digits after the point of what a customer sees.
@@ -29,8 +30,6 @@ pub(super) fn times(a: Decimal, b: Decimal) -> Decimal {
 
 /// How many whole times `part` (above 0) fits into `whole` (not negative).
 pub(super) fn fits(whole: Decimal, part: u32) -> u64 {
-    use rust_decimal::prelude::ToPrimitive;
-
     let whole_units = whole.floor().to_u64().unwrap_or(u64::MAX);
     whole_units.checked_div(u64::from(part)).unwrap_or(0)
 }

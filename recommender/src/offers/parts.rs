@@ -43,8 +43,9 @@ fn error(pointer: &str, detail: impl Into<String>) -> FieldError {
 
 /// Reads a JSON object whose keys are all among `known`: a misspelt key would silently widen an offer.
 fn object(pointer: &str, text: &str, known: &[&str]) -> Result<Map<String, Value>, Vec<FieldError>> {
-    let value: Value = serde_json::from_str(text)
-        .map_err(|cause| vec![error(pointer, format!("is no JSON ({cause}); write an object with {}", known.join(", ")))])?;
+    let value: Value = serde_json::from_str(text).map_err(|cause| {
+        vec![error(pointer, format!("is no JSON ({cause}); write an object with {}", known.join(", ")))]
+    })?;
     let Value::Object(map) = value else {
         return Err(vec![error(pointer, format!("is no JSON object; write one with {}", known.join(", ")))]);
     };
@@ -59,7 +60,8 @@ fn object(pointer: &str, text: &str, known: &[&str]) -> Result<Map<String, Value
 impl Offer {
     /// Reads and validates an offer. Errors name the column (`/type`, `/terms/...`, `/scope/...`) and the remedy.
     pub fn from_parts(parts: &Parts<'_>) -> Result<Self, Vec<FieldError>> {
-        let Some((name, keys)) = TYPES.iter().find(|(name, _)| name.eq_ignore_ascii_case(parts.offer_type.trim())) else {
+        let Some((name, keys)) = TYPES.iter().find(|(name, _)| name.eq_ignore_ascii_case(parts.offer_type.trim()))
+        else {
             let names: Vec<&str> = TYPES.iter().map(|(name, _)| *name).collect();
             return Err(vec![error("/type", format!("is \"{}\"; use one of {}", parts.offer_type, names.join(", ")))]);
         };

@@ -124,8 +124,12 @@ fn next_step(offer: &Offer, cart: &[PricedLine<'_>], line: &PricedLine<'_>, in_c
         Terms::BuyXGetY { buy, .. } => {
             Some(Decimal::from(fits(in_cart, *buy).checked_add(1)?).saturating_mul(Decimal::from(*buy)))
         }
-        Terms::TierPrice { tiers } => super::breaks::next_break(tiers, in_cart, line.unit_price).map(|step| step.needed),
-        Terms::PercentOff { .. } | Terms::AmountOff { per: AmountPer::Unit, .. } => in_cart.is_zero().then_some(Decimal::ONE),
+        Terms::TierPrice { tiers } => {
+            super::breaks::next_break(tiers, in_cart, line.unit_price).map(|step| step.needed)
+        }
+        Terms::PercentOff { .. } | Terms::AmountOff { per: AmountPer::Unit, .. } => {
+            in_cart.is_zero().then_some(Decimal::ONE)
+        }
         Terms::AmountOff { per: AmountPer::Order, .. } => {
             let eligible = cart.iter().any(|line| covers(offer, line) && line.quantity > Decimal::ZERO);
             (!eligible).then_some(Decimal::ONE)
@@ -143,7 +147,12 @@ fn next_step(offer: &Offer, cart: &[PricedLine<'_>], line: &PricedLine<'_>, in_c
             let worth: Decimal = cart
                 .iter()
                 .filter(|line| covers(offer, line))
-                .map(|line| super::money::total(super::money::times(line.quantity.max(Decimal::ZERO), line.unit_price.max(Decimal::ZERO))))
+                .map(|line| {
+                    super::money::total(super::money::times(
+                        line.quantity.max(Decimal::ZERO),
+                        line.unit_price.max(Decimal::ZERO),
+                    ))
+                })
                 .sum();
             let short = *min_total - worth;
             (short > Decimal::ZERO && line.unit_price > Decimal::ZERO)
@@ -211,7 +220,9 @@ pub fn bundle_missing<S: Offers + ?Sized>(
     let mut bundles: Vec<&Offer> = Vec::new();
     for line in cart.iter().filter(|line| line.quantity > Decimal::ZERO) {
         offers.about(line, &mut |offer| {
-            if matches!(offer.terms, Terms::BundlePrice { .. }) && !bundles.iter().any(|seen| seen.offer_id == offer.offer_id) {
+            if matches!(offer.terms, Terms::BundlePrice { .. })
+                && !bundles.iter().any(|seen| seen.offer_id == offer.offer_id)
+            {
                 bundles.push(offer);
             }
         });
@@ -223,7 +234,14 @@ pub fn bundle_missing<S: Offers + ?Sized>(
         let mut short = products.iter().filter(|(product, need)| fits(held(cart, product), **need) <= made);
         let (Some((product_id, _)), None) = (short.next(), short.next()) else { continue };
         let Some(unit_price) = (setting.price_of)(product_id) else { continue };
-        let line = PricedLine { product_id, quantity: Decimal::ZERO, unit_price, category: None, subcategory: None, brand: None };
+        let line = PricedLine {
+            product_id,
+            quantity: Decimal::ZERO,
+            unit_price,
+            category: None,
+            subcategory: None,
+            brand: None,
+        };
         found.extend(
             reach(cart, &line, offers, setting, max_add)
                 .into_iter()

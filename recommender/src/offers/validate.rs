@@ -31,7 +31,10 @@ impl Errors {
 
     fn money(&mut self, pointer: &str, money: Decimal) {
         if money <= Decimal::ZERO || money > Decimal::from(MAX_MONEY) {
-            self.wrong(pointer, format!("is {money}; write an amount above 0 and at most {MAX_MONEY}, such as \"2.00\""));
+            self.wrong(
+                pointer,
+                format!("is {money}; write an amount above 0 and at most {MAX_MONEY}, such as \"2.00\""),
+            );
         } else if money.normalize().scale() > 4 {
             self.wrong(pointer, format!("is {money}; write at most 4 digits after the point"));
         }
@@ -45,10 +48,16 @@ pub fn validate(offer: &Offer) -> Result<(), Vec<FieldError>> {
     if let (Some(from), Some(to)) = (offer.valid_from, offer.valid_to)
         && from >= to
     {
-        errors.wrong("/valid_to", format!("is {to}, not after valid_from {from}; write a later moment (valid_to itself is excluded)"));
+        errors.wrong(
+            "/valid_to",
+            format!("is {to}, not after valid_from {from}; write a later moment (valid_to itself is excluded)"),
+        );
     }
     if offer.max_per_order == Some(0) {
-        errors.wrong("/max_per_order", "is 0, so that the offer could never be used; write 1 or more, or leave it out for no limit");
+        errors.wrong(
+            "/max_per_order",
+            "is 0, so that the offer could never be used; write 1 or more, or leave it out for no limit",
+        );
     }
     terms(&offer.terms, &mut errors);
     scope(&offer.scope, &offer.terms, &mut errors);
@@ -67,7 +76,10 @@ fn terms(terms: &Terms, errors: &mut Errors) {
         Terms::TierPrice { tiers } => tier_list(tiers, errors),
         Terms::PercentOff { percent } => {
             if *percent <= Decimal::ZERO || *percent > Decimal::ONE_HUNDRED {
-                errors.wrong("/terms/percent", format!("is {percent}; write a percentage above 0 and at most 100, such as \"15\""));
+                errors.wrong(
+                    "/terms/percent",
+                    format!("is {percent}; write a percentage above 0 and at most 100, such as \"15\""),
+                );
             } else if percent.normalize().scale() > 4 {
                 errors.wrong("/terms/percent", format!("is {percent}; write at most 4 digits after the point"));
             }
@@ -77,7 +89,10 @@ fn terms(terms: &Terms, errors: &mut Errors) {
             errors.money("/terms/price", *price);
             let units: u64 = products.values().map(|&quantity| u64::from(quantity)).sum();
             if units < 2 {
-                errors.wrong("/terms/products", "holds fewer than 2 units; name at least two products, or one with a quantity of 2 or more");
+                errors.wrong(
+                    "/terms/products",
+                    "holds fewer than 2 units; name at least two products, or one with a quantity of 2 or more",
+                );
             }
             for (product, &quantity) in products {
                 let pointer = format!("/terms/products/{}", escape(product));
@@ -106,13 +121,19 @@ fn tier_list(tiers: &[Tier], errors: &mut Errors) {
         if upper.min_quantity <= lower.min_quantity {
             errors.wrong(
                 format!("/terms/tiers/{i}/min_quantity"),
-                format!("is {}, not above {} of the tier before; order tiers by rising quantity", upper.min_quantity, lower.min_quantity),
+                format!(
+                    "is {}, not above {} of the tier before; order tiers by rising quantity",
+                    upper.min_quantity, lower.min_quantity
+                ),
             );
         }
         if upper.unit_price >= lower.unit_price {
             errors.wrong(
                 format!("/terms/tiers/{i}/unit_price"),
-                format!("is {}, not below {} of the tier before; a higher quantity must cost less per unit", upper.unit_price, lower.unit_price),
+                format!(
+                    "is {}, not below {} of the tier before; a higher quantity must cost less per unit",
+                    upper.unit_price, lower.unit_price
+                ),
             );
         }
     }
@@ -132,11 +153,16 @@ fn scope(scope: &Scope, terms: &Terms, errors: &mut Errors) {
         errors.id(&format!("/scope/customers/{i}"), customer);
     }
     if matches!(terms, Terms::BundlePrice { .. }) {
-        for (name, used) in
-            [("products", !scope.products.is_empty()), ("categories", !scope.categories.is_empty()), ("brands", !scope.brands.is_empty())]
-        {
+        for (name, used) in [
+            ("products", !scope.products.is_empty()),
+            ("categories", !scope.categories.is_empty()),
+            ("brands", !scope.brands.is_empty()),
+        ] {
             if used {
-                errors.wrong(format!("/scope/{name}"), "is not for bundles; leave it empty, /terms/products names what the bundle is about");
+                errors.wrong(
+                    format!("/scope/{name}"),
+                    "is not for bundles; leave it empty, /terms/products names what the bundle is about",
+                );
             }
         }
     }

@@ -1,8 +1,6 @@
 //! Carts and offers for the tests of offers: hand-made and random.
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use std::collections::BTreeMap;
-
 use endcap_recommender::ids::ProductId;
 use endcap_recommender::offers::{AmountPer, Buyer, Offer, Parts, PricedLine, Scope, Setting, Terms, Tier};
 use jiff::Timestamp;
@@ -111,7 +109,7 @@ pub fn line_terms() -> impl Strategy<Value = Terms> {
         2 => (1i64..=300).prop_map(|amount| Terms::AmountOff { amount: cents(amount), per: AmountPer::Unit }),
         3 => (prop::collection::btree_map(product(), 1u32..=3, 1..=3), 1i64..=900).prop_map(|(mut products, price)| {
             if products.values().sum::<u32>() < 2 {
-                products.values_mut().for_each(|quantity| *quantity = 2);
+                for quantity in products.values_mut() { *quantity = 2; }
             }
             Terms::BundlePrice { products, price: cents(price) }
         }),
@@ -121,8 +119,13 @@ pub fn line_terms() -> impl Strategy<Value = Terms> {
 pub fn order_terms() -> impl Strategy<Value = Terms> {
     prop_oneof![
         (1i64..=3000).prop_map(|amount| Terms::AmountOff { amount: cents(amount), per: AmountPer::Order }),
-        (1i64..=4000, prop::sample::select(&["G1", "G2", "A", "unpriced"][..]), 1u32..=3)
-            .prop_map(|(total, gift, quantity)| Terms::GiftOverTotal { min_total: cents(total), gift: ProductId::from(gift), quantity }),
+        (1i64..=4000, prop::sample::select(&["G1", "G2", "A", "unpriced"][..]), 1u32..=3).prop_map(
+            |(total, gift, quantity)| Terms::GiftOverTotal {
+                min_total: cents(total),
+                gift: ProductId::from(gift),
+                quantity
+            }
+        ),
     ]
 }
 
@@ -171,8 +174,4 @@ pub fn units(value: Decimal) -> i128 {
     let mut value = value;
     value.rescale(4);
     value.mantissa()
-}
-
-pub fn need(products: &BTreeMap<ProductId, u32>, product: &str) -> Option<u32> {
-    products.get(product).copied()
 }
