@@ -8,6 +8,10 @@
 //! * [`reasons`] holds the stable names of conditions, reasons, events, labels and annotations.
 
 #![forbid(unsafe_code)]
+// Doc comments of fields are what `kubectl explain` prints: plain text, without backticks.
+#![allow(clippy::doc_markdown)]
+// Printer columns repeat keys such as `type_` by design.
+#![allow(clippy::duplicated_attributes)]
 
 pub mod common;
 pub mod experiment;

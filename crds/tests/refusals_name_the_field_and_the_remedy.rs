@@ -134,7 +134,10 @@ fn defaults_are_those_of_the_reference() {
         ("/spec/monitoring/coverage/maxDropPercent", json!(20)),
         ("/spec/recommendation/upsellMode", json!("Hybrid")),
         ("/spec/recommendation/historyOrders", json!(30)),
-        ("/spec/recommendation/stock", json!({"outOfStock": "Exclude", "backordered": "PushDown", "staleAfter": "24h", "whenStale": "TrustLast"})),
+        (
+            "/spec/recommendation/stock",
+            json!({"outOfStock": "Exclude", "backordered": "PushDown", "staleAfter": "24h", "whenStale": "TrustLast"}),
+        ),
         ("/spec/recommendation/overPromotion", json!({"maxOfferItems": 2, "declineLimit": 3, "declineWindow": "336h"})),
         ("/spec/recommendation/attributionWindow", json!("24h")),
         ("/spec/events/log/embedded/storage", json!("10Gi")),

@@ -153,10 +153,9 @@ fn names_columns_and_subresources_are_as_promised() {
                 .collect()
         };
         let (narrow, wide) = match kind {
-            Kind::RecommenderModel => (
-                "READY ACTIVE TARGET STEP WEIGHT TRAINING DRIFT AGE",
-                "URL REPLICAS LATEST ROUTERS REASON",
-            ),
+            Kind::RecommenderModel => {
+                ("READY ACTIVE TARGET STEP WEIGHT TRAINING DRIFT AGE", "URL REPLICAS LATEST ROUTERS REASON")
+            }
             Kind::ModelVersion => ("MODEL VERSION PHASE NDCG10 TRIGGER IN-USE AGE", "SIZE SHA256 DATASET-ROWS JOB"),
             Kind::PromotionPolicy => ("MODE STEPS USED-BY ACCEPTED AGE", ""),
             Kind::Experiment => ("MODEL PHASE ARMS PRIMARY LIFT P SRM ENDS AGE", "WINNER CONCLUSION"),
@@ -180,6 +179,7 @@ fn names_columns_and_subresources_are_as_promised() {
 /// Columns and paths of subresources lead to fields that exist.
 #[test]
 fn every_column_leads_to_a_field() {
+    let filter = regex::Regex::new(r"\[\?\([^]]*\]").unwrap();
     for kind in Kind::ALL {
         let version = crd(kind).unwrap().spec.versions.remove(0);
         let mut paths: Vec<String> =
@@ -191,7 +191,6 @@ fn every_column_leads_to_a_field() {
         }
         for path in paths.iter().filter(|path| !path.starts_with(".metadata")) {
             let mut node = schema(kind).clone();
-            let filter = regex::Regex::new(r"\[\?\([^]]*\]").unwrap();
             for part in filter.replace_all(path, ".[]").split('.').filter(|part| !part.is_empty()) {
                 let next = if part == "[]" { node["items"].take() } else { node["properties"][part].take() };
                 assert!(next.is_object(), "{kind} {path} ends at {part}");

@@ -317,7 +317,11 @@ mod tests {
     fn every_pattern_compiles_and_is_anchored() {
         for rule in TEXT_RULES {
             assert!(regex::Regex::new(rule.pattern).is_ok(), "{}", rule.pattern);
-            assert!(rule.pattern.is_empty() || rule.pattern.starts_with('^') && rule.pattern.ends_with('$'), "{}", rule.pattern);
+            assert!(
+                rule.pattern.is_empty() || rule.pattern.starts_with('^') && rule.pattern.ends_with('$'),
+                "{}",
+                rule.pattern
+            );
         }
     }
 

@@ -95,12 +95,7 @@ pub struct Analysis {
 
 impl Default for Analysis {
     fn default() -> Self {
-        Self {
-            alpha: "0.05".into(),
-            power: "0.8".into(),
-            method: Method::FixedHorizon,
-            srm_alpha: "0.001".into(),
-        }
+        Self { alpha: "0.05".into(), power: "0.8".into(), method: Method::FixedHorizon, srm_alpha: "0.001".into() }
     }
 }
 

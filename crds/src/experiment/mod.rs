@@ -34,11 +34,36 @@ use status::ExperimentStatus;
     selectable = ".spec.modelRef.name",
     printcolumn(name = "Model", type_ = "string", json_path = ".spec.modelRef.name"),
     printcolumn(name = "Phase", type_ = "string", json_path = ".status.phase"),
-    printcolumn(name = "Arms", type_ = "string", json_path = ".status.armNames", description = "The arms, the control first"),
-    printcolumn(name = "Primary", type_ = "string", json_path = ".spec.primaryMetric.name", description = "The figure that decides"),
-    printcolumn(name = "Lift", type_ = "string", json_path = ".status.arms[?(@.lift)].lift", description = "Relative lift of the first treatment"),
-    printcolumn(name = "P", type_ = "string", json_path = ".status.arms[?(@.pValue)].pValue", description = "p-value of the first treatment"),
-    printcolumn(name = "SRM", type_ = "string", json_path = ".status.srmPValue", description = "p-value of the sample-ratio check"),
+    printcolumn(
+        name = "Arms",
+        type_ = "string",
+        json_path = ".status.armNames",
+        description = "The arms, the control first"
+    ),
+    printcolumn(
+        name = "Primary",
+        type_ = "string",
+        json_path = ".spec.primaryMetric.name",
+        description = "The figure that decides"
+    ),
+    printcolumn(
+        name = "Lift",
+        type_ = "string",
+        json_path = ".status.arms[?(@.lift)].lift",
+        description = "Relative lift of the first treatment"
+    ),
+    printcolumn(
+        name = "P",
+        type_ = "string",
+        json_path = ".status.arms[?(@.pValue)].pValue",
+        description = "p-value of the first treatment"
+    ),
+    printcolumn(
+        name = "SRM",
+        type_ = "string",
+        json_path = ".status.srmPValue",
+        description = "p-value of the sample-ratio check"
+    ),
     printcolumn(name = "Ends", type_ = "date", json_path = ".status.endsAt"),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
     printcolumn(name = "Winner", type_ = "string", json_path = ".status.winner", priority = 1),

@@ -32,9 +32,23 @@ use steps::{Freeze, Step, default_steps};
     derive = "PartialEq",
     doc = "How versions of models become active: offline gates, steps of weight, online gates, rollback and freezes. Models name it in spec.promotionPolicyRef.",
     printcolumn(name = "Mode", type_ = "string", json_path = ".spec.mode"),
-    printcolumn(name = "Steps", type_ = "string", json_path = ".status.stepWeights", description = "Weights of the steps in percent"),
-    printcolumn(name = "Used-By", type_ = "integer", json_path = ".status.referencedBy", description = "Models that name this policy"),
-    printcolumn(name = "Accepted", type_ = "string", json_path = r#".status.conditions[?(@.type=="Accepted")].status"#),
+    printcolumn(
+        name = "Steps",
+        type_ = "string",
+        json_path = ".status.stepWeights",
+        description = "Weights of the steps in percent"
+    ),
+    printcolumn(
+        name = "Used-By",
+        type_ = "integer",
+        json_path = ".status.referencedBy",
+        description = "Models that name this policy"
+    ),
+    printcolumn(
+        name = "Accepted",
+        type_ = "string",
+        json_path = r#".status.conditions[?(@.type=="Accepted")].status"#
+    ),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
 pub struct PromotionPolicySpec {

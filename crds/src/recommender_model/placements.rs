@@ -69,13 +69,7 @@ pub(super) fn all_placements() -> Vec<Placement> {
     use PlacementName::{AbandonedCart, Cart, Checkout, Email, Home, OrderEntry, PostPurchase, Product};
     [OrderEntry, Cart, Product, Checkout, PostPurchase, AbandonedCart, Home, Email]
         .into_iter()
-        .map(|name| Placement {
-            name,
-            kinds: Vec::new(),
-            limit: None,
-            cross_category: false,
-            weights: BTreeMap::new(),
-        })
+        .map(|name| Placement { name, kinds: Vec::new(), limit: None, cross_category: false, weights: BTreeMap::new() })
         .collect()
 }
 

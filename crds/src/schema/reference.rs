@@ -27,12 +27,15 @@ pub fn reference() -> String {
     let mut out = format!("<!-- {GENERATED_BY} -->\n# Custom resources\n\n{INTRODUCTION}\n");
     out.push_str("| Kind | Resource | Short | Definition |\n| --- | --- | --- | --- |\n");
     for kind in Kind::ALL {
-        line(&mut out, &[
-            &format!("[{kind}](#{})", kind.as_str().to_lowercase()),
-            &format!("`{}.endcap.dev`", kind.plural()),
-            &format!("`{}`", kind.short_name()),
-            &format!("`crds/{}`", file_name(kind)),
-        ]);
+        line(
+            &mut out,
+            &[
+                &format!("[{kind}](#{})", kind.as_str().to_lowercase()),
+                &format!("`{}.endcap.dev`", kind.plural()),
+                &format!("`{}`", kind.short_name()),
+                &format!("`crds/{}`", file_name(kind)),
+            ],
+        );
     }
     for kind in Kind::ALL {
         section(&mut out, kind);
@@ -52,7 +55,10 @@ fn section(out: &mut String, kind: Kind) {
     }
     let rules = rules(kind);
     if !rules.is_empty() {
-        let _ = write!(out, "\n### Rules of {kind}\n\n| Where | When | A refusal says | Rule |\n| --- | --- | --- | --- |\n");
+        let _ = write!(
+            out,
+            "\n### Rules of {kind}\n\n| Where | When | A refusal says | Rule |\n| --- | --- | --- | --- |\n"
+        );
         for rule in rules {
             let place = if rule.path.is_empty() { "the object" } else { &rule.path };
             let when = if rule.is_transition() { "compares" } else { "always" };
@@ -105,7 +111,12 @@ fn type_of(node: &Value) -> String {
     let text = |key: &str| node.get(key).and_then(Value::as_str);
     let number = |key: &str| node.get(key).and_then(Value::as_f64);
     if let Some(choices) = node.get("enum").and_then(Value::as_array) {
-        return choices.iter().filter_map(Value::as_str).map(|choice| format!("`{choice}`")).collect::<Vec<_>>().join(", ");
+        return choices
+            .iter()
+            .filter_map(Value::as_str)
+            .map(|choice| format!("`{choice}`"))
+            .collect::<Vec<_>>()
+            .join(", ");
     }
     if text("pattern") == Some(QUANTITY_PATTERN) {
         return "quantity".to_owned();
@@ -131,7 +142,8 @@ fn type_of(node: &Value) -> String {
         },
         Some("string") if text("format") == Some("date-time") => "time".to_owned(),
         Some("string") => {
-            let what = TEXT_RULES.iter().find(|rule| text("pattern") == Some(rule.pattern)).map_or("text", |rule| rule.what);
+            let what =
+                TEXT_RULES.iter().find(|rule| text("pattern") == Some(rule.pattern)).map_or("text", |rule| rule.what);
             match number("maxLength") {
                 Some(most) if ["text", "id", "SQL expression", "token", "name"].contains(&what) => {
                     format!("{what}, at most {most}")

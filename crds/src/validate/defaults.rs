@@ -25,7 +25,9 @@ pub(crate) fn fill(schema: &Value, value: &mut Value) {
         }
         Value::Array(items) => {
             if let Some(schema) = schema.get("items") {
-                items.iter_mut().for_each(|item| fill(schema, item));
+                for item in items {
+                    fill(schema, item);
+                }
             }
         }
         _ => {}
@@ -37,8 +39,10 @@ pub(super) fn drop_nulls(schema: &Value, value: &mut Value) {
     match value {
         Value::Object(fields) => {
             let properties = schema.get("properties").and_then(Value::as_object);
+            let is_map = schema.get("additionalProperties").is_some_and(Value::is_object);
             fields.retain(|name, field| {
-                !(field.is_null() && properties.is_some_and(|properties| properties.contains_key(name)))
+                let known = is_map || properties.is_some_and(|properties| properties.contains_key(name));
+                !(known && field.is_null())
             });
             for (name, field) in fields.iter_mut() {
                 let child = properties
@@ -51,7 +55,9 @@ pub(super) fn drop_nulls(schema: &Value, value: &mut Value) {
         }
         Value::Array(items) => {
             if let Some(schema) = schema.get("items") {
-                items.iter_mut().for_each(|item| drop_nulls(schema, item));
+                for item in items {
+                    drop_nulls(schema, item);
+                }
             }
         }
         _ => {}
@@ -84,10 +90,10 @@ mod tests {
 
     #[test]
     fn a_null_is_as_if_it_were_not_there() {
-        let schema = json!({"properties": {"a": {"default": 1}, "b": {}}});
-        let mut value = json!({"a": null, "b": null});
+        let schema = json!({"properties": {"a": {"default": 1}, "b": {}, "map": {"additionalProperties": {}}}});
+        let mut value = json!({"a": null, "b": null, "map": {"x": null, "y": 2}, "unknown": null});
         drop_nulls(&schema, &mut value);
         fill(&schema, &mut value);
-        assert_eq!(value, json!({"a": 1}));
+        assert_eq!(value, json!({"a": 1, "map": {"y": 2}, "unknown": null}));
     }
 }

@@ -30,7 +30,9 @@ pub(super) fn check(kind: Kind, object: &Value) -> Vec<Violation> {
         None => refuse("metadata.name", "required: give the object a name".to_owned()),
         Some(name) if !is_dns_subdomain(name) => refuse(
             "metadata.name",
-            format!("{name:?} is no name: use lower-case letters, digits, '-' and '.', at most 253 characters, beginning and ending with a letter or digit"),
+            format!(
+                "{name:?} is no name: use lower-case letters, digits, '-' and '.', at most 253 characters, beginning and ending with a letter or digit"
+            ),
         ),
         Some(_) => {}
     }
@@ -39,7 +41,8 @@ pub(super) fn check(kind: Kind, object: &Value) -> Vec<Violation> {
     {
         refuse(
             "metadata.namespace",
-            "must be at most 63 lower-case letters, digits and '-', beginning and ending with a letter or digit".to_owned(),
+            "must be at most 63 lower-case letters, digits and '-', beginning and ending with a letter or digit"
+                .to_owned(),
         );
     }
     violations

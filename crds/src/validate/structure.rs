@@ -124,7 +124,10 @@ impl Checker<'_> {
             };
             if !seen.insert(identity.clone()) {
                 let what = if keys.is_empty() { "value".to_owned() } else { keys.join("/") };
-                self.refuse(&format!("{path}[{index}]"), format!("duplicate: another item has the {what} {identity}; each may stand once"));
+                self.refuse(
+                    &format!("{path}[{index}]"),
+                    format!("duplicate: another item has the {what} {identity}; each may stand once"),
+                );
             }
         }
     }
@@ -160,7 +163,8 @@ impl Checker<'_> {
             }
             return;
         }
-        if schema.get("format").and_then(Value::as_str) == Some("date-time") && text.parse::<jiff::Timestamp>().is_err() {
+        if schema.get("format").and_then(Value::as_str) == Some("date-time") && text.parse::<jiff::Timestamp>().is_err()
+        {
             self.refuse(path, format!("{text:?} is no time: write it as 2026-09-01T08:00:00Z"));
         }
         let length = text.chars().count() as u64;
