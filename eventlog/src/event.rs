@@ -76,6 +76,8 @@ pub struct PriceChange {
 /// An offer was declared, changed or withdrawn (`offer_changed`).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(untagged)]
+// One event at a time is in memory: a box would save nothing.
+#[allow(clippy::large_enum_variant)]
 pub enum OfferChange {
     Declared(Offer),
     Withdrawn { offer_id: OfferId, withdrawn: bool },

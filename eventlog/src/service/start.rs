@@ -1,0 +1,154 @@
+//! Brings the program up and takes it down.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use prometheus_client::registry::Registry;
+use tokio::task::JoinHandle as Task;
+use tokio_util::sync::CancellationToken;
+
+use super::api::{Api, router};
+use super::commit::CommitQueue;
+use super::keeper::{Keeper, KeeperError};
+use super::metrics::Metrics;
+use super::now_ms;
+use super::options::Options;
+use crate::log::{self, LogError, Opened};
+use crate::program::{BindError, Health, bind, health_router, serve};
+
+/// Requests under way get so long to end.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// Why the program did not come up.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error("--retention ({retention_s} s) is shorter than --dedup-age ({dedup_age_s} s): a restart could not know its duplicates; make --retention at least as long")]
+    Retention { retention_s: u64, dedup_age_s: u64 },
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    #[error(transparent)]
+    Log(#[from] LogError),
+    #[error(transparent)]
+    State(#[from] KeeperError),
+    #[error("failed to start a thread: {0}")]
+    Thread(std::io::Error),
+    #[error("failed to start: {0}")]
+    Task(#[from] tokio::task::JoinError),
+}
+
+/// A running event log.
+pub struct Running {
+    pub listen: SocketAddr,
+    pub metrics_listen: SocketAddr,
+    stop: CancellationToken,
+    keeper_stop: CancellationToken,
+    health: Arc<Health>,
+    servers: Vec<Task<std::io::Result<()>>>,
+    committer: JoinHandle<()>,
+    keeper: JoinHandle<()>,
+}
+
+/// Starts on the current runtime; ready when this returns.
+pub async fn start(options: Options) -> Result<Running, StartError> {
+    if options.retention < options.dedup_age {
+        let (retention_s, dedup_age_s) = (options.retention.as_secs(), options.dedup_age.as_secs());
+        return Err(StartError::Retention { retention_s, dedup_age_s });
+    }
+    // Addresses first: what is wrong with them is said before the log is read.
+    let listener = bind("--listen", options.listen).await?;
+    let metrics_listener = bind("--metrics-listen", options.metrics_listen).await?;
+    let local = |listener: &tokio::net::TcpListener, given| listener.local_addr().unwrap_or(given);
+    let listen = local(&listener, options.listen);
+    let metrics_listen = local(&metrics_listener, options.metrics_listen);
+
+    let mut registry = Registry::default();
+    let metrics = Metrics::new(&mut registry);
+    let health = Health::starting();
+    let stop = CancellationToken::new();
+    let keeper_stop = CancellationToken::new();
+    // Alive, not ready, while the log is read.
+    let health_server = tokio::spawn(serve(
+        metrics_listener,
+        health_router(Arc::clone(&health), Arc::new(registry)),
+        keeper_stop.clone(),
+        Duration::from_secs(1),
+    ));
+
+    let opening = (options.clone(), metrics.clone());
+    let opened = tokio::task::spawn_blocking(move || {
+        let (options, metrics) = opening;
+        let (Opened { writer, reader, .. }, disk) = log::open(&options.data, options.log(), now_ms())?;
+        let keeper = Keeper::open(reader.clone(), Arc::clone(&disk), &options, metrics)?;
+        Ok::<_, StartError>((writer, reader, disk, keeper))
+    })
+    .await?;
+    let (writer, reader, disk, keeper) = opened.inspect_err(|_| keeper_stop.cancel())?;
+
+    let (queue, committer) = CommitQueue::start(writer, metrics.clone()).map_err(StartError::Thread)?;
+    let snapshot = keeper.info();
+    let keeper = keeper.start(queue.clone(), keeper_stop.clone()).map_err(StartError::Thread)?;
+    let api = Arc::new(Api {
+        queue,
+        reader: reader.clone(),
+        disk,
+        snapshot,
+        metrics,
+        stop: stop.clone(),
+        retention: options.retention,
+        dedup_age: options.dedup_age,
+        dedup_ids: options.dedup_ids,
+    });
+    let api_server = tokio::spawn(serve(listener, router(api, Arc::clone(&health)), stop.clone(), GRACE));
+    health.ready();
+    tracing::info!(%listen, %metrics_listen, first = reader.first(), next = reader.next(), "the event log is ready");
+    Ok(Running { listen, metrics_listen, stop, keeper_stop, health, servers: vec![api_server, health_server], committer, keeper })
+}
+
+impl Running {
+    /// Where events go to: `http://127.0.0.1:1234`.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.listen)
+    }
+
+    /// Takes no more requests, answers those under way, writes a last snapshot, lets go of the log.
+    pub async fn stop(self) {
+        self.health.not_ready("stopping");
+        self.stop.cancel();
+        let mut servers = self.servers.into_iter();
+        if let Some(api) = servers.next() {
+            log_end(api).await;
+        }
+        self.keeper_stop.cancel();
+        for server in servers {
+            log_end(server).await;
+        }
+        let (keeper, committer) = (self.keeper, self.committer);
+        let ended = tokio::task::spawn_blocking(move || {
+            let kept = keeper.join().is_ok();
+            // The last way to it went with the servers and the keeper.
+            kept & committer.join().is_ok()
+        });
+        match tokio::time::timeout(Duration::from_mins(1), ended).await {
+            Ok(Ok(true)) => {}
+            Ok(_) => tracing::error!("a thread of the event log ended badly"),
+            Err(_) => tracing::error!("the event log did not close within 60 s"),
+        }
+    }
+
+    /// Resolves when the log's thread is gone though nobody stopped it: then nothing can be accepted any more.
+    pub async fn broken(&self) {
+        while !self.committer.is_finished() && !self.keeper.is_finished() {
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    }
+}
+
+async fn log_end(server: Task<std::io::Result<()>>) {
+    match server.await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::error!(%error, "a server failed"),
+        Err(error) => tracing::error!(%error, "a server ended badly"),
+    }
+}
