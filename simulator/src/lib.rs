@@ -7,6 +7,7 @@ mod catalogue;
 mod dice;
 mod error;
 mod history;
+pub mod live;
 mod market;
 mod offers;
 mod people;

@@ -121,10 +121,6 @@ impl Shelf {
     pub fn need_price(&self, need: u16) -> f32 {
         self.need_price.get(usize::from(need)).copied().unwrap_or(1.0)
     }
-
-    pub fn members(&self, subcategory: u16) -> &[ProductNo] {
-        self.by_subcategory.get(usize::from(subcategory)).map_or(&[], |rack| &rack.products)
-    }
 }
 
 fn flyer(spec: &WorldSpec, products: &[ProductTruth<ProductNo>], month: u32, day: f64) -> Rack {
