@@ -1,1 +1,32 @@
+//! Canonical tables to an artifact: load -> features -> tune -> fit -> publish.
+//!
+//! [`train`] is the whole of it; the programs `endcap-trainer` (what a Job runs) and `endcap train` call it. The same dataset, seed,
+//! settings, program and CPU feature level give the same artifact digest, whatever the number of threads and however often the
+//! training was killed on its way. What an artifact holds: `docs/artifact.md`.
+#![forbid(unsafe_code)]
 
+pub mod baseline;
+mod checkpoint;
+mod error;
+pub mod features;
+pub mod fit;
+pub mod load;
+pub mod machine;
+mod options;
+pub mod program;
+pub mod progress;
+mod publish;
+mod report;
+pub mod rules;
+mod train;
+pub mod tune;
+mod versions;
+
+pub use error::TrainError;
+pub use options::{Architecture, Hyper, TrainOptions};
+pub use publish::RUN_FILE;
+pub use report::{PhaseRun, Run};
+pub use train::{Trained, train};
+
+/// Program and release, as manifests name them.
+pub const PROGRAM: &str = concat!("endcap-trainer ", env!("CARGO_PKG_VERSION"));

@@ -1,0 +1,77 @@
+//! What can stop a training, with the exit code that says which kind it was.
+
+use std::path::PathBuf;
+
+/// Every variant names the place and the remedy.
+#[derive(Debug, thiserror::Error)]
+pub enum TrainError {
+    #[error(transparent)]
+    Tables(#[from] endcap_tables::TableError),
+    #[error(transparent)]
+    Store(#[from] endcap_store::StoreError),
+    #[error(transparent)]
+    Artifact(#[from] endcap_recommender::artifact::ArtifactError),
+    #[error("failed to publish to {uri}: {source}; free space or correct the address, then start again: what is done is kept")]
+    Publish { uri: String, source: endcap_store::StoreError },
+    #[error("failed to list {uri}: {source}")]
+    List { uri: String, source: object_store::Error },
+    #[error("failed to write {path}: {source}; free space or choose another folder with {flag}")]
+    Write { path: PathBuf, flag: &'static str, source: std::io::Error },
+    #[error("the dataset {0} has no table {1}; prepare it again with one (docs/data.md says what it holds)")]
+    NoTable(PathBuf, &'static str),
+    #[error(
+        "the dataset {dir} has no order to learn from: {orders} rows in orders, {placed} of them placed, {lines} usable lines; check its cleaning report with `endcap data check`"
+    )]
+    NoOrders { dir: PathBuf, orders: u64, placed: u64, lines: u64 },
+    #[error("{uri} already holds another artifact ({found}); artifacts are immutable: choose another --out")]
+    OutTaken { uri: String, found: String },
+    #[error("version {version} of {model} is taken in {uri}: the store goes up to version {highest}; train as version {next}", next = highest + 1)]
+    VersionTaken { uri: String, model: String, version: u64, highest: u64 },
+    #[error("{what} is \"{value}\"; {remedy}")]
+    Option { what: String, value: String, remedy: String },
+    #[error("failed to start {threads} worker threads: {source}; ask for fewer with --threads")]
+    Threads { threads: usize, source: rayon::ThreadPoolBuildError },
+    #[error("failed to start the training's own tokio runtime: {0}")]
+    Runtime(std::io::Error),
+    #[error("failed to write {what} as JSON: {source}")]
+    Json { what: &'static str, source: serde_json::Error },
+    #[error("the training was told to stop during {0}; start it again with the same options and it goes on from there")]
+    Stopped(&'static str),
+}
+
+impl TrainError {
+    /// Exit codes: 1 anything else, 2 wrong options or no usable data (running it again does not help), 3 version taken,
+    /// 4 output taken, 5 told to stop. Codes 1 and 5 are worth another try: the work so far is kept.
+    pub fn exit_code(&self) -> u8 {
+        use endcap_tables::TableError as Table;
+        match self {
+            Self::Option { .. } | Self::NoOrders { .. } | Self::NoTable(..) => 2,
+            Self::Tables(
+                Table::MissingColumn { .. }
+                | Table::WrongType { .. }
+                | Table::Null { .. }
+                | Table::BadValue { .. }
+                | Table::NoManifest { .. }
+                | Table::Manifest { .. }
+                | Table::Corrupt { .. }
+                | Table::Parquet { .. }
+                | Table::Empty { .. },
+            ) => 2,
+            Self::VersionTaken { .. } => 3,
+            Self::OutTaken { .. } | Self::Store(endcap_store::StoreError::Taken { .. }) => 4,
+            Self::Stopped(_) => 5,
+            _ => 1,
+        }
+    }
+
+    /// CamelCase word for the termination message.
+    pub fn outcome(&self) -> &'static str {
+        match self.exit_code() {
+            2 => "InvalidInput",
+            3 => "VersionTaken",
+            4 => "OutputTaken",
+            5 => "Stopped",
+            _ => "Failed",
+        }
+    }
+}

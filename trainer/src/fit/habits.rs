@@ -1,0 +1,116 @@
+//! What upsell rests on: usual quantities, price breaks, better variants.
+
+use endcap_recommender::fitted::{Habits, PriceBreak, Rows};
+use rayon::prelude::*;
+
+use super::breaks::{DeclaredTier, Sighting, find_breaks};
+use crate::load::{Dataset, View};
+
+/// Near misses before a product's own rate of reaching its break outweighs the rate of all.
+const REACHED_SHRINKAGE: f32 = 5.0;
+
+/// Fits habits. `declared` are the price lists' tiers by product, which count where orders paid them.
+pub fn habits(data: &Dataset, sales: View<'_>, declared: &[Vec<DeclaredTier>]) -> Habits {
+    let products = data.catalogue.len();
+    let mut sightings: Vec<Vec<Sighting>> = vec![Vec::new(); products];
+    for (order, (head, lines)) in (0u32..).zip(sales.orders()) {
+        for line in lines {
+            if let Some(list) = sightings.get_mut(line.product as usize) {
+                list.push(Sighting {
+                    order,
+                    customer: head.customer,
+                    quantity: line.quantity,
+                    unit_price: line.unit_price,
+                    offered: line.offered,
+                });
+            }
+        }
+    }
+    let fitted: Vec<([f32; 3], Vec<(PriceBreak, Near)>)> = sightings
+        .par_iter()
+        .enumerate()
+        .map(|(product, list)| {
+            let tiers = declared.get(product).map_or(&[][..], Vec::as_slice);
+            let breaks = find_breaks(list, tiers);
+            (quantiles(list), breaks.into_iter().map(|found| (found, near(list, found.min_quantity))).collect())
+        })
+        .collect();
+    let all = fitted.iter().flat_map(|(_, breaks)| breaks.iter().map(|(_, near)| *near));
+    let (tried, reached) = all.fold((0, 0), |sum, near| (sum.0 + near.tried, sum.1 + near.reached));
+    let overall = reached as f32 / (tried as f32).max(1.0);
+    let breaks = fitted.iter().map(|(_, breaks)| {
+        let shrunk = |near: &Near| {
+            (near.reached as f32 + REACHED_SHRINKAGE * overall) / (near.tried as f32 + REACHED_SHRINKAGE)
+        };
+        breaks.iter().map(|(found, near)| PriceBreak { reached: shrunk(near), ..*found }).collect()
+    });
+    Habits {
+        quantity_p50: fitted.iter().map(|(quantiles, _)| quantiles[0]).collect(),
+        quantity_p75: fitted.iter().map(|(quantiles, _)| quantiles[1]).collect(),
+        quantity_p90: fitted.iter().map(|(quantiles, _)| quantiles[2]).collect(),
+        breaks: Rows::from_rows(breaks),
+        better: super::better_variants(data, sales),
+    }
+}
+
+/// Median, upper quartile and ninth decile of a line's quantity; 0 when never sold.
+fn quantiles(sightings: &[Sighting]) -> [f32; 3] {
+    let mut quantities: Vec<f32> = sightings.iter().map(|sighting| sighting.quantity).collect();
+    quantities.sort_unstable_by(f32::total_cmp);
+    let at = |share: f64| {
+        let place = (quantities.len().saturating_sub(1) as f64 * share).floor() as usize;
+        quantities.get(place).copied().unwrap_or(0.0)
+    };
+    [at(0.5), at(0.75), at(0.9)]
+}
+
+/// Customers who stood at 50 to 99% of a break and bought the product again, and how many of them then reached it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Near {
+    tried: u32,
+    reached: u32,
+}
+
+fn near(sightings: &[Sighting], min_quantity: u32) -> Near {
+    let least = min_quantity as f32;
+    let mut by_customer: Vec<&Sighting> =
+        sightings.iter().filter(|sighting| sighting.customer != endcap_recommender::fitted::NONE).collect();
+    by_customer.sort_by_key(|sighting| (sighting.customer, sighting.order));
+    let mut near = Near::default();
+    for own in by_customer.chunk_by(|a, b| a.customer == b.customer) {
+        // Each customer counts once, at the first near miss that an order followed.
+        let missed = own.windows(2).find_map(|pair| match pair {
+            [first, next] if (0.5 * least..least).contains(&first.quantity) => Some(next.quantity >= least),
+            _ => None,
+        });
+        if let Some(reached) = missed {
+            near.tried += 1;
+            near.reached += u32::from(reached);
+        }
+    }
+    near
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_near_miss_counts_once_a_customer_and_only_when_an_order_followed() {
+        let seen = |customer, order, quantity| Sighting { order, customer, quantity, unit_price: 100, offered: false };
+        let list = [
+            seen(1, 0, 6.0),
+            seen(1, 1, 12.0),
+            seen(1, 2, 6.0),
+            seen(1, 3, 1.0),
+            seen(2, 4, 11.0),
+            seen(3, 5, 11.0),
+            seen(3, 6, 11.0),
+            seen(4, 7, 2.0),
+            seen(4, 8, 12.0),
+            seen(u32::MAX, 9, 6.0),
+            seen(u32::MAX, 10, 12.0),
+        ];
+        assert_eq!(near(&list, 12), Near { tried: 2, reached: 1 });
+    }
+}

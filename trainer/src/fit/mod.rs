@@ -1,0 +1,18 @@
+//! The fits: exact counts over placed orders, turned into the tables of [`endcap_recommender::fitted`].
+//!
+//! Every fit gives the same bytes whatever the number of threads: work is cut by product or by segment type, each shard is counted
+//! with integers or sums floats in a fixed order, and shards are put together in order.
+
+mod associations;
+mod better;
+mod breaks;
+mod habits;
+mod popularity;
+mod repeat;
+
+pub use associations::{Baskets, associations};
+pub use better::better_variants;
+pub use breaks::{DeclaredTier, Sighting, declared_tiers, find_breaks};
+pub use habits::habits;
+pub use popularity::{SEGMENT_KINDS, popularity};
+pub use repeat::repeat;

@@ -1,0 +1,189 @@
+//! Orders and their lines.
+
+use std::collections::HashMap;
+
+use endcap_recommender::fitted::NONE;
+use endcap_tables::{Order, OrderLine, OrderStatus};
+use jiff::tz::TimeZone;
+use rust_decimal::Decimal;
+use rust_decimal::prelude::ToPrimitive;
+
+use super::catalogue::Products;
+use super::people::People;
+use super::{Labels, Line, OrderHead, Sales, Tables};
+use crate::TrainError;
+
+pub(super) struct Orders {
+    pub sales: Sales,
+    pub customers: Labels,
+    pub labels: Labels,
+    pub currency: Option<String>,
+    pub placed: u64,
+}
+
+/// A line as it was read, before it is put to its order.
+struct RawLine {
+    order: u32,
+    line_no: i64,
+    /// Place in the file, which breaks ties of `line_no`.
+    seen: u32,
+    line: Line,
+    discount: i64,
+}
+
+fn ten_thousandths(value: Decimal) -> i64 {
+    let mut value = value.round_dp(4);
+    value.rescale(4);
+    value.mantissa().to_i64().unwrap_or(0)
+}
+
+/// Reads placed orders with their usable lines; see [`super::load`].
+pub(super) fn read(tables: &mut Tables<'_>, people: &People, products: &mut Products) -> Result<Orders, TrainError> {
+    tables.need::<Order>()?;
+    tables.need::<OrderLine>()?;
+    let mut rows: Vec<Order> = Vec::new();
+    // Which orders there are, so that a line of a cancelled order is told from a line of none.
+    let mut place: HashMap<String, u32> = HashMap::new();
+    let (mut duplicates, mut not_placed) = (0, 0);
+    tables.each(|order: Order| {
+        if place.contains_key(&order.order_id) {
+            duplicates += 1;
+        } else if order.status.eq_ignore_ascii_case(OrderStatus::Placed.as_str()) {
+            place.insert(order.order_id.clone(), 0);
+            rows.push(order);
+        } else {
+            place.insert(order.order_id, NONE);
+            not_placed += 1;
+        }
+    })?;
+    tables.reject("orders", "duplicate_key", duplicates);
+    tables.reject("orders", "not_placed", not_placed);
+    rows.sort_by(|a, b| (a.ordered_at, &a.order_id).cmp(&(b.ordered_at, &b.order_id)));
+    for (at, order) in (0u32..).zip(&rows) {
+        place.insert(order.order_id.clone(), at);
+    }
+
+    let mut lines = read_lines(tables, &place, products)?;
+    drop(place);
+    lines.sort_unstable_by_key(|raw| (raw.order, raw.line_no, raw.seen));
+
+    let customers = Labels::of(people.ids().chain(rows.iter().filter_map(|order| order.customer_id.as_deref())));
+    let labels = Labels::of(people.values().chain(rows.iter().flat_map(|order| {
+        [&order.channel, &order.city_id, &order.area_id, &order.country].into_iter().filter_map(|text| text.as_deref())
+    })));
+    let currency = rows.iter().find_map(|order| order.currency.clone());
+    let placed = rows.len() as u64;
+    let mut rest = lines.as_slice();
+    let mut without_lines = 0;
+    let mut orders = Vec::with_capacity(rows.len());
+    for (at, order) in (0u32..).zip(&rows) {
+        let (own, later) = rest.split_at(rest.partition_point(|raw| raw.order == at));
+        rest = later;
+        if own.is_empty() {
+            without_lines += 1;
+            continue;
+        }
+        orders.push((head(order, people, &customers, &labels), distinct(own)));
+    }
+    tables.reject("orders", "no_usable_line", without_lines);
+    Ok(Orders { sales: Sales::from_orders(orders), customers, labels, currency, placed })
+}
+
+fn read_lines(
+    tables: &mut Tables<'_>,
+    place: &HashMap<String, u32>,
+    products: &mut Products,
+) -> Result<Vec<RawLine>, TrainError> {
+    let mut lines: Vec<RawLine> = Vec::new();
+    let mut fractions: Vec<u32> = Vec::new();
+    let mut reasons: HashMap<&'static str, u64> = HashMap::new();
+    let price_lists = price_lists(tables)?;
+    let catalogue = &products.catalogue;
+    tables.each(|row: OrderLine| {
+        let kept = (|| {
+            let order = *place.get(&row.order_id).ok_or("unknown_order")?;
+            if order == NONE {
+                return Err("order_not_placed");
+            }
+            let product = catalogue.find(&row.product_id).ok_or("unknown_product")?;
+            if row.quantity <= Decimal::ZERO {
+                return Err("quantity_not_positive");
+            }
+            if row.unit_price <= Decimal::ZERO {
+                return Err("price_not_positive");
+            }
+            if !row.quantity.is_integer() {
+                fractions.push(product);
+            }
+            let offered = row.offer_id.as_ref().is_some_and(|offer| !price_lists.contains_key(offer));
+            let line = Line {
+                product,
+                quantity: row.quantity.to_f32().unwrap_or(0.0),
+                unit_price: ten_thousandths(row.unit_price),
+                offered,
+            };
+            let discount = ten_thousandths(row.discount.unwrap_or_default());
+            Ok(RawLine { order, line_no: row.line_no, seen: lines.len() as u32, line, discount })
+        })();
+        match kept {
+            Ok(line) => lines.push(line),
+            Err(reason) => *reasons.entry(reason).or_default() += 1,
+        }
+    })?;
+    for (reason, rows) in reasons {
+        tables.reject("order_lines", reason, rows);
+    }
+    fractions.into_iter().for_each(|product| products.mark_splittable(product));
+    Ok(lines)
+}
+
+/// Offers that are price lists: what they give is a price break like any other.
+fn price_lists(tables: &Tables<'_>) -> Result<HashMap<String, ()>, TrainError> {
+    let mut lists = HashMap::new();
+    tables.each(|offer: endcap_tables::Offer| {
+        if offer.offer_type.trim().eq_ignore_ascii_case("TierPrice") {
+            lists.insert(offer.offer_id, ());
+        }
+    })?;
+    Ok(lists)
+}
+
+fn head(order: &Order, people: &People, customers: &Labels, labels: &Labels) -> OrderHead {
+    let own = order.customer_id.as_deref().and_then(|id| people.get(id));
+    // Where an order says nothing of its place, its customer's home stands for it.
+    let or_home = |text: &Option<String>, name: &str| {
+        labels.index(text.as_deref().or_else(|| own.and_then(|person| person.value(name))))
+    };
+    let at = order.ordered_at.to_zoned(TimeZone::UTC);
+    OrderHead {
+        at_s: order.ordered_at.as_second(),
+        customer: customers.index(order.customer_id.as_deref()),
+        channel: labels.index(order.channel.as_deref()),
+        city: or_home(&order.city_id, "city_id"),
+        area: or_home(&order.area_id, "area_id"),
+        country: or_home(&order.country, "country"),
+        month_number: i32::from(at.year()) * 12 + i32::from(at.month()) - 1,
+        hour: at.hour().unsigned_abs(),
+    }
+}
+
+/// The distinct products of an order's lines in line order: quantities add up, the price is what a unit cost on the whole.
+fn distinct(lines: &[RawLine]) -> Vec<Line> {
+    let mut place: HashMap<u32, usize> = HashMap::with_capacity(lines.len());
+    let mut out: Vec<(Line, f64)> = Vec::with_capacity(lines.len());
+    for raw in lines {
+        let paid = raw.line.unit_price as f64 * f64::from(raw.line.quantity) - raw.discount as f64;
+        let at = *place.entry(raw.line.product).or_insert(out.len());
+        match out.get_mut(at) {
+            Some((line, sum)) => {
+                line.quantity += raw.line.quantity;
+                line.offered |= raw.line.offered;
+                *sum += paid;
+            }
+            None => out.push((raw.line, paid)),
+        }
+    }
+    out.into_iter()
+        .map(|(line, paid)| Line { unit_price: (paid / f64::from(line.quantity)).round().max(0.0) as i64, ..line })
+        .collect()
+}

@@ -1,0 +1,95 @@
+//! What an artifact says of itself beside its numbers: the objects `report` and `reference`, and the record of the run.
+
+use std::collections::BTreeMap;
+
+use endcap_recommender::artifact::Metric;
+use endcap_recommender::fitted::Model;
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::features::{Facts, QUANTILES};
+use crate::load::Dataset;
+use crate::tune::Tuned;
+
+/// The object `report`: everything that follows from data, settings and program. No times, hosts or threads.
+pub(crate) fn report(data: &Dataset, facts: &Facts, tuned: &Tuned, model: &Model, capped: u64, packed: usize) -> Value {
+    let rejected: Vec<Value> = data
+        .rejected
+        .iter()
+        .map(|((table, reason), rows)| json!({"table": table, "reason": reason, "rows": rows}))
+        .collect();
+    let with_interval = model.repeat.interval_days.iter().filter(|days| days.is_finite()).count();
+    json!({
+        "dataset_sha256": data.digest,
+        "counts": {
+            "orders": data.sales.heads.len(),
+            "order_products": data.sales.view().line_count(),
+            "products": data.catalogue.len(),
+            "customers": data.customers.len(),
+            "orders_capped": capped,
+            "prices_from_sales": data.prices_from_sales,
+            "offers": data.shelf.offers.len(),
+            "stock_levels": data.shelf.stock.len(),
+            "association_pairs": model.associations.neighbours.entries.len(),
+            "segments": model.popularity.segment_keys.len(),
+            "repeat_intervals": with_interval,
+            "price_breaks": model.habits.breaks.entries.len(),
+            "better_variants": model.habits.better.entries.len(),
+            "pack_products": packed,
+        },
+        "rejected": rejected,
+        "offer_errors": data.offer_errors,
+        "features": facts,
+        "tuning": {"window": tuned.window, "skipped": tuned.skipped, "cases": tuned.cases, "settings": model.settings},
+        "metrics": tuned.metrics,
+        "phases": crate::progress::Phase::ALL,
+    })
+}
+
+/// The object `reference`: what later data and scores are compared with to see drift.
+pub(crate) fn reference(facts: &Facts, tuned: &Tuned) -> Value {
+    json!({
+        "quantiles": QUANTILES,
+        "features": facts.quantiles,
+        "top_score": tuned.top_scores,
+        "orders_by_month": facts.orders_by_month,
+        "orders_by_hour": facts.orders_by_hour,
+    })
+}
+
+/// How a training went on this machine: `run.json`, beside the artifact and not named by its manifest.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Run {
+    pub threads: usize,
+    pub seconds: f64,
+    pub phases: Vec<PhaseRun>,
+    pub peak_resident_bytes: Option<u64>,
+    /// The artifact stood already; nothing was trained.
+    pub already_finished: bool,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct PhaseRun {
+    pub phase: String,
+    pub seconds: f64,
+    /// Peak of the process at the phase's end, and what was in use then.
+    pub peak_resident_bytes: Option<u64>,
+    pub resident_bytes: Option<u64>,
+    /// Taken from a checkpoint of a run that was interrupted.
+    pub resumed: bool,
+}
+
+/// Metrics that fit a termination message: the blend's, without single signals.
+pub(crate) fn main_metrics(metrics: &[Metric]) -> Vec<BTreeMap<&'static str, Value>> {
+    metrics
+        .iter()
+        .filter(|metric| metric.name.matches('.').count() < 2)
+        .map(|metric| {
+            BTreeMap::from([
+                ("name", json!(metric.name)),
+                ("split", json!(metric.split)),
+                ("value", json!((metric.value * 1e6).round() / 1e6)),
+            ])
+        })
+        .collect()
+}
