@@ -13,6 +13,8 @@ use serde::de::DeserializeOwned;
 
 /// Where the trainer puts what happened before the first event, below the artifact.
 pub const BASELINE: &str = "state/baseline.json.zst";
+/// Its SHA-256, hexadecimal.
+const BASELINE_SUM: &str = "state/baseline.sha256";
 
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
@@ -111,7 +113,7 @@ pub async fn keep(fetched: &Fetched, folder: &Location) -> Result<(), LoadError>
 
 /// Reads the baseline state beside an artifact; `None` where the trainer wrote none.
 pub async fn read_baseline(from: &Location) -> Result<Option<BaselineState>, LoadError> {
-    read_state(from, BASELINE).await
+    read_state(from).await
 }
 
 /// Only what a baseline says of the shelf; customers are passed over as it is read.
@@ -121,7 +123,7 @@ pub async fn read_baseline_shelf(from: &Location) -> Result<Option<ShelfState>, 
         #[serde(default)]
         shelf: ShelfState,
     }
-    let state: Option<OnlyShelf> = read_state(from, BASELINE).await?;
+    let state: Option<OnlyShelf> = read_state(from).await?;
     Ok(state.map(|state| state.shelf))
 }
 
@@ -136,14 +138,14 @@ pub async fn keep_shelf(shelf: &ShelfState, folder: &Location) -> Result<(), Loa
     Ok(())
 }
 
-async fn read_state<T: DeserializeOwned + Send + 'static>(from: &Location, name: &str) -> Result<Option<T>, LoadError> {
-    let Some(bytes) = get(from, name).await? else { return Ok(None) };
+async fn read_state<T: DeserializeOwned + Send + 'static>(from: &Location) -> Result<Option<T>, LoadError> {
+    let Some(bytes) = get(from, BASELINE).await? else { return Ok(None) };
     let uri = from.uri.clone();
-    if let Some(sum) = get(from, &format!("{name}.sha256")).await? {
+    if let Some(sum) = get(from, BASELINE_SUM).await? {
         let expected = String::from_utf8_lossy(&sum).split_whitespace().next().unwrap_or_default().to_owned();
         let found = endcap_store::sha256_hex(&bytes);
         if expected != found {
-            let why = format!("{name} has SHA-256 {found}, {name}.sha256 says {expected}");
+            let why = format!("{BASELINE} has SHA-256 {found}, {BASELINE_SUM} says {expected}");
             return Err(LoadError::Baseline { uri, why });
         }
     }
