@@ -18,6 +18,7 @@ versions side by side. A **ModelVersion** is made by the operator: one trained a
 
 How to read the tables: a field in **bold** is required, everything else has a default or may be left out. Durations are
 written as Go writes them (`150ms`, `30s`, `6h`; days as hours). Metrics, limits and thresholds are decimals in quotes.
+This release brings the definitions and their validation; the operator that acts on them comes with a later one.
 *Rules* are checked by the API server with every write, and by `endcap` without a cluster; a rule that *compares* also looks
 at the object as it is stored. Examples lie in `examples/`, a refused object for every rule in `crds/fixtures/`.
 ";
@@ -45,7 +46,7 @@ pub fn reference() -> String {
 
 fn section(out: &mut String, kind: Kind) {
     let schema = schema(kind);
-    let _ = write!(out, "\n## {kind}\n\n`apiVersion: {API_VERSION}`, `kind: {kind}`. {}\n", description(schema));
+    let _ = write!(out, "\n## {kind}\n\n`apiVersion: {API_VERSION}`, `kind: {kind}`. {}\n", plain(description(schema)));
     columns(out, kind);
     for part in ["spec", "status"] {
         let Some(node) = schema.get("properties").and_then(|properties| properties.get(part)) else { continue };
@@ -62,7 +63,7 @@ fn section(out: &mut String, kind: Kind) {
         for rule in rules {
             let place = if rule.path.is_empty() { "the object" } else { &rule.path };
             let when = if rule.is_transition() { "compares" } else { "always" };
-            line(out, &[&format!("`{place}`"), when, &rule.message, &format!("`{}`", rule.rule)]);
+            line(out, &[&format!("`{place}`"), when, &plain(&rule.message), &format!("`{}`", rule.rule)]);
         }
     }
 }
@@ -93,21 +94,44 @@ fn columns(out: &mut String, kind: Kind) {
 /// A row for every field below `part`, depth first.
 fn fields(out: &mut String, node: &Value, part: &str) {
     let mut required = std::collections::BTreeSet::new();
+    // What is Kubernetes' own is named, not repeated.
+    let mut known: Option<String> = None;
     visit(node, part, &mut |path, node| {
         for name in node.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str) {
             required.insert(format!("{path}.{name}"));
         }
         let leaf_of_list = path.ends_with("[]") || path.ends_with(".*");
-        if path == part || leaf_of_list {
+        let below_known = known
+            .as_deref()
+            .and_then(|known| path.strip_prefix(known))
+            .is_some_and(|rest| rest.starts_with(['.', '[']));
+        if path == part || leaf_of_list || below_known {
             return;
+        }
+        if kubernetes_type(node.get("items").unwrap_or(node)).is_some() {
+            known = Some(path.to_owned());
         }
         let shown = path.trim_start_matches(part).trim_start_matches('.');
         let name = if required.contains(path) { format!("**`{shown}`**") } else { format!("`{shown}`") };
-        line(out, &[&name, &type_of(node), &default_of(node), description(node)]);
+        line(out, &[&name, &type_of(node), &default_of(node), &plain(description(node))]);
     });
 }
 
+/// The name of a type that Kubernetes documents, if the node is one.
+fn kubernetes_type(node: &Value) -> Option<&'static str> {
+    let has = |field: &str| node.get("properties").is_some_and(|fields| fields.get(field).is_some());
+    match (has("matchLabels"), has("tolerationSeconds"), has("lastTransitionTime")) {
+        (true, _, _) => Some("Kubernetes label selector"),
+        (_, true, _) => Some("Kubernetes toleration"),
+        (_, _, true) => Some("Kubernetes condition"),
+        _ => None,
+    }
+}
+
 fn type_of(node: &Value) -> String {
+    if let Some(name) = kubernetes_type(node) {
+        return name.to_owned();
+    }
     let text = |key: &str| node.get(key).and_then(Value::as_str);
     let number = |key: &str| node.get(key).and_then(Value::as_f64);
     if let Some(choices) = node.get("enum").and_then(Value::as_array) {
@@ -159,7 +183,8 @@ fn type_of(node: &Value) -> String {
 fn default_of(node: &Value) -> String {
     match node.get("default") {
         None => String::new(),
-        Some(Value::Object(fields)) if fields.is_empty() => String::new(),
+        // The fields of an object say their own defaults.
+        Some(Value::Object(_)) => String::new(),
         Some(Value::String(text)) => format!("`{text}`"),
         Some(Value::Array(items)) => {
             let names: Option<Vec<&str>> =
@@ -172,6 +197,11 @@ fn default_of(node: &Value) -> String {
 
 fn description(node: &Value) -> &str {
     node.get("description").and_then(Value::as_str).unwrap_or_default()
+}
+
+/// Text outside code, in which `<name>` would vanish as if it were HTML.
+fn plain(text: &str) -> String {
+    text.replace('<', "&lt;")
 }
 
 /// One row of a table; what would end a cell or a line is escaped.
