@@ -92,7 +92,12 @@ pub struct Shown {
 impl Shown {
     /// How often `product` was shown since `since_s` (seconds since 1970).
     pub fn count(&self, product: &str, since_s: i64) -> usize {
-        self.items.iter().rev().take_while(|(_, at)| *at >= since_s).filter(|(shown, _)| shown.as_str() == product).count()
+        self.items
+            .iter()
+            .rev()
+            .take_while(|(_, at)| *at >= since_s)
+            .filter(|(shown, _)| shown.as_str() == product)
+            .count()
     }
 
     fn last_s(&self) -> i64 {

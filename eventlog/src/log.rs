@@ -52,7 +52,9 @@ impl Default for LogConfig {
 pub enum LogError {
     #[error("failed to open the log in {folder}: {source}; choose a folder that can be written")]
     Folder { folder: String, source: std::io::Error },
-    #[error("failed to open the log in {folder}: {holder} holds it; a log has one writer: end that program or choose another folder")]
+    #[error(
+        "failed to open the log in {folder}: {holder} holds it; a log has one writer: end that program or choose another folder"
+    )]
     Locked { folder: String, holder: String },
     #[error("failed to read {what}: {source}")]
     Read { what: String, source: std::io::Error },
@@ -62,7 +64,9 @@ pub enum LogError {
         "the log is damaged: segment {segment}, byte {position}: {why}, though later events were acknowledged; restore the segment from a backup"
     )]
     Corrupt { segment: String, position: u64, why: String },
-    #[error("the log is damaged: segment {segment} should start with event {expected}; restore the missing segment from a backup")]
+    #[error(
+        "the log is damaged: segment {segment} should start with event {expected}; restore the missing segment from a backup"
+    )]
     Gap { segment: String, expected: u64 },
     #[error("failed to open the log: {why}")]
     Meta { why: String },

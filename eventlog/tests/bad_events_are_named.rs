@@ -33,35 +33,103 @@ fn each_bad_event_is_refused_with_field_and_remedy() {
         (r#"{"event_id":"e","type":"search","session_id":"s","at":"1969-02-01T00:00:00Z"}"#, "/at", "1970"),
         (r#"{"event_id":"e","type":"search","session_id":"s","placement":"attic"}"#, "/placement", "order_entry"),
         (r#"{"event_id":"e","type":"view_item","session_id":"s"}"#, "/product_id", "missing"),
-        (r#"{"event_id":"e","type":"add_to_cart","session_id":"s","product_id":"A","quantity":0}"#, "/quantity", "above 0"),
-        (r#"{"event_id":"e","type":"add_to_cart","session_id":"s","product_id":"A","quantity":-2}"#, "/quantity", "refund"),
-        (r#"{"event_id":"e","type":"add_to_cart","session_id":"s","product_id":"A","quantity":"many"}"#, "/quantity", "0.5"),
-        (r#"{"event_id":"e","type":"add_to_cart","session_id":"s","product_id":"A","quantity":1e300}"#, "/quantity", "number"),
-        (r#"{"event_id":"e","type":"add_to_cart","session_id":"s","product_id":"A","quantity":99999999999}"#, "/quantity", "1000000000"),
-        (r#"{"event_id":"e","type":"purchase","lines":[{"product_id":"A"},{"quantity":1}]}"#, "/lines/1/product_id", "docs/events.md"),
-        (r#"{"event_id":"e","type":"purchase","lines":[{"product_id":"A","quantity":0}]}"#, "/lines/0/quantity", "above 0"),
-        (r#"{"event_id":"e","type":"purchase","lines":[{"product_id":"A","unit_price":"-1"}]}"#, "/lines/0/unit_price", "0 to"),
+        (
+            r#"{"event_id":"e","type":"add_to_cart","session_id":"s","product_id":"A","quantity":0}"#,
+            "/quantity",
+            "above 0",
+        ),
+        (
+            r#"{"event_id":"e","type":"add_to_cart","session_id":"s","product_id":"A","quantity":-2}"#,
+            "/quantity",
+            "refund",
+        ),
+        (
+            r#"{"event_id":"e","type":"add_to_cart","session_id":"s","product_id":"A","quantity":"many"}"#,
+            "/quantity",
+            "0.5",
+        ),
+        (
+            r#"{"event_id":"e","type":"add_to_cart","session_id":"s","product_id":"A","quantity":1e300}"#,
+            "/quantity",
+            "number",
+        ),
+        (
+            r#"{"event_id":"e","type":"add_to_cart","session_id":"s","product_id":"A","quantity":99999999999}"#,
+            "/quantity",
+            "1000000000",
+        ),
+        (
+            r#"{"event_id":"e","type":"purchase","lines":[{"product_id":"A"},{"quantity":1}]}"#,
+            "/lines/1/product_id",
+            "docs/events.md",
+        ),
+        (
+            r#"{"event_id":"e","type":"purchase","lines":[{"product_id":"A","quantity":0}]}"#,
+            "/lines/0/quantity",
+            "above 0",
+        ),
+        (
+            r#"{"event_id":"e","type":"purchase","lines":[{"product_id":"A","unit_price":"-1"}]}"#,
+            "/lines/0/unit_price",
+            "0 to",
+        ),
         (r#"{"event_id":"e","type":"purchase","lines":{"product_id":"A"}}"#, "/lines", "["),
-        (r#"{"event_id":"e","type":"purchase","product_id":"A","lines":[{"product_id":"A"}]}"#, "/lines", "one of the two"),
+        (
+            r#"{"event_id":"e","type":"purchase","product_id":"A","lines":[{"product_id":"A"}]}"#,
+            "/lines",
+            "one of the two",
+        ),
         (r#"{"event_id":"e","type":"rate","customer_id":"c","product_id":"A"}"#, "/value", "1 to 5"),
         (r#"{"event_id":"e","type":"rate","customer_id":"c","product_id":"A","value":6}"#, "/value", "1 to 5"),
         (r#"{"event_id":"e","type":"recommendation_shown","session_id":"s"}"#, "/type", "router alone"),
         (r#"{"event_id":"e","type":"recommendation_declined","session_id":"s"}"#, "/product_id", "/offer_id"),
         (r#"{"event_id":"e","type":"stock_changed","product_id":"A"}"#, "/stock", "on_hand"),
         (r#"{"event_id":"e","type":"stock_changed","product_id":"A","stock":{}}"#, "/stock/on_hand", "number"),
-        (r#"{"event_id":"e","type":"stock_changed","product_id":"A","stock":{"on_hand":-1}}"#, "/stock/on_hand", "backordered"),
+        (
+            r#"{"event_id":"e","type":"stock_changed","product_id":"A","stock":{"on_hand":-1}}"#,
+            "/stock/on_hand",
+            "backordered",
+        ),
         (r#"{"event_id":"e","type":"price_changed","product_id":"A","price":{}}"#, "/price", "unit_price"),
         (r#"{"event_id":"e","type":"price_changed","price":{"unit_price":"1"}}"#, "/product_id", "one product"),
         (r#"{"event_id":"e","type":"offer_changed"}"#, "/offer", "withdrawn"),
-        (r#"{"event_id":"e","type":"offer_changed","offer":{"offer_id":"o","withdrawn":false}}"#, "/offer/withdrawn", "true"),
-        (r#"{"event_id":"e","type":"offer_changed","offer":{"offer_id":"o","type":"HalfPrice","terms":{}}}"#, "/offer", "BuyXGetY"),
+        (
+            r#"{"event_id":"e","type":"offer_changed","offer":{"offer_id":"o","withdrawn":false}}"#,
+            "/offer/withdrawn",
+            "true",
+        ),
+        (
+            r#"{"event_id":"e","type":"offer_changed","offer":{"offer_id":"o","type":"HalfPrice","terms":{}}}"#,
+            "/offer",
+            "BuyXGetY",
+        ),
         (r#"{"event_id":"e","type":"customer_changed","customer":{"age_band":"x"}}"#, "/customer_id", "whose"),
         (r#"{"event_id":"e","type":"customer_changed","customer_id":"c"}"#, "/customer", "age_band"),
-        (r#"{"event_id":"e","type":"customer_changed","customer_id":"c","customer":{"Email":"a@b"}}"#, "/customer/Email", "contacts"),
-        (r#"{"event_id":"e","type":"customer_changed","customer_id":"c","customer":{"mobile_phone":"1"}}"#, "/customer/mobile_phone", "contacts"),
-        (r#"{"event_id":"e","type":"customer_changed","customer_id":"c","customer":{"shoe_size":"44"}}"#, "/customer/shoe_size", "age_band"),
-        (r#"{"event_id":"e","type":"customer_changed","customer_id":"c","customer":{"gender":7}}"#, "/customer/gender", "string"),
-        (r#"{"event_id":"e","type":"search","session_id":"s","context":{"e-mail":"a@b"}}"#, "/context/e-mail", "contacts"),
+        (
+            r#"{"event_id":"e","type":"customer_changed","customer_id":"c","customer":{"Email":"a@b"}}"#,
+            "/customer/Email",
+            "contacts",
+        ),
+        (
+            r#"{"event_id":"e","type":"customer_changed","customer_id":"c","customer":{"mobile_phone":"1"}}"#,
+            "/customer/mobile_phone",
+            "contacts",
+        ),
+        (
+            r#"{"event_id":"e","type":"customer_changed","customer_id":"c","customer":{"shoe_size":"44"}}"#,
+            "/customer/shoe_size",
+            "age_band",
+        ),
+        (
+            r#"{"event_id":"e","type":"customer_changed","customer_id":"c","customer":{"gender":7}}"#,
+            "/customer/gender",
+            "string",
+        ),
+        (
+            r#"{"event_id":"e","type":"search","session_id":"s","context":{"e-mail":"a@b"}}"#,
+            "/context/e-mail",
+            "contacts",
+        ),
         (r#"{"event_id":"e","type":"search","session_id":"s","context":[1]}"#, "/context", "object"),
         (r#""search""#, "", "object"),
         (r#"{"event_id":"e","type":"search","session_id":"s","value":NaN}"#, "", "not JSON"),
@@ -118,7 +186,10 @@ fn a_body_that_is_no_json_is_refused_as_a_whole() {
         assert!(error.to_string().contains("JSON lines"), "{body:?}: {error}");
     }
     let many = format!("[{}]", vec!["{}"; 10_001].join(","));
-    assert_eq!(parse_body(many.as_bytes(), Format::Json, Source::Client, now()).unwrap_err(), BodyError::TooMany(10_001));
+    assert_eq!(
+        parse_body(many.as_bytes(), Format::Json, Source::Client, now()).unwrap_err(),
+        BodyError::TooMany(10_001)
+    );
     assert!(parse_body(b"[]", Format::Json, Source::Client, now()).unwrap().is_empty());
 }
 
@@ -134,7 +205,8 @@ fn the_examples_of_the_documentation_are_accepted() {
     let text = include_str!("../docs/events.md");
     let mut types = std::collections::BTreeSet::new();
     for example in text.split("```json event\n").skip(1).map(|rest| rest.split("```").next().unwrap()) {
-        let event = parse_event(example.as_bytes(), Source::Router, now()).unwrap_or_else(|error| panic!("{example}: {error:?}"));
+        let event = parse_event(example.as_bytes(), Source::Router, now())
+            .unwrap_or_else(|error| panic!("{example}: {error:?}"));
         types.insert(event.event_type);
     }
     assert_eq!(types.len(), 16, "{types:?}");

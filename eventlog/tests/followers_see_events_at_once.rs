@@ -14,7 +14,8 @@ use tokio::sync::mpsc::Receiver;
 use tokio_util::sync::CancellationToken;
 
 fn purchase(id: &str, product: &str) -> Event {
-    serde_json::from_value(json!({"event_id": id, "type": "purchase", "customer_id": "c", "product_id": product})).unwrap()
+    serde_json::from_value(json!({"event_id": id, "type": "purchase", "customer_id": "c", "product_id": product}))
+        .unwrap()
 }
 
 fn options(folder: &Path) -> Options {
@@ -26,7 +27,10 @@ fn sender(running: &Running) -> EventSender {
 }
 
 async fn next(follow: &mut Receiver<Follow>) -> Follow {
-    tokio::time::timeout(Duration::from_secs(20), follow.recv()).await.expect("nothing came").expect("the follower ended")
+    tokio::time::timeout(Duration::from_secs(20), follow.recv())
+        .await
+        .expect("nothing came")
+        .expect("the follower ended")
 }
 
 /// Follows until the state has so many events.
@@ -125,8 +129,12 @@ async fn a_follower_takes_a_snapshot_when_the_log_forgot_what_it_lacks() {
 async fn the_baseline_is_where_an_empty_log_starts_and_a_restart_keeps_it() {
     let folder = tempfile::tempdir().unwrap();
     let baseline = folder.path().join("baseline.json");
-    std::fs::write(&baseline, r#"{"customers":{"c":{"orders":[{"at_s":1,"lines":[["A",2.0]]}]}},
-        "shelf":{"stock":{"A":{"on_hand":7,"as_of":"2020-01-01T00:00:00Z"}}}}"#).unwrap();
+    std::fs::write(
+        &baseline,
+        r#"{"customers":{"c":{"orders":[{"at_s":1,"lines":[["A",2.0]]}]}},
+        "shelf":{"stock":{"A":{"on_hand":7,"as_of":"2020-01-01T00:00:00Z"}}}}"#,
+    )
+    .unwrap();
     let data = folder.path().join("log");
     let running = start(Options { baseline: Some(baseline), ..options(&data) }).await.unwrap();
     running.stop().await;
@@ -173,7 +181,8 @@ async fn the_spool_keeps_events_while_the_log_is_away_and_counts_what_it_drops()
     let sender = sender(&running);
     running.stop().await;
     let stop = CancellationToken::new();
-    let (spool, task) = Spool::start(sender, SpoolOptions { capacity: 50, batch: 10, ..SpoolOptions::default() }, stop.clone());
+    let (spool, task) =
+        Spool::start(sender, SpoolOptions { capacity: 50, batch: 10, ..SpoolOptions::default() }, stop.clone());
     let taken = (0..100).filter(|number| spool.offer(purchase(&format!("e{number}"), "A"))).count() as u64;
     assert!((50..=60).contains(&taken), "{taken}");
     assert_eq!(spool.counts().dropped, 100 - taken);
@@ -203,7 +212,10 @@ async fn what_a_client_sends_is_handed_on_with_its_answer() {
 
     for (body, status, kind) in [("nonsense", 400, "not-json"), ("", 400, "not-json")] {
         let answer = sender.forward(body.into(), None).await.unwrap();
-        assert_eq!((answer.status.as_u16(), answer.content_type.as_deref()), (status, Some("application/problem+json")));
+        assert_eq!(
+            (answer.status.as_u16(), answer.content_type.as_deref()),
+            (status, Some("application/problem+json"))
+        );
         let problem: serde_json::Value = serde_json::from_slice(&answer.body).unwrap();
         assert!(problem["type"].as_str().unwrap().ends_with(kind), "{problem}");
         assert_eq!(problem["status"], status);

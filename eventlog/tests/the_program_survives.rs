@@ -58,7 +58,8 @@ fn fails(mut command: Command) -> String {
 }
 
 fn search(id: &str, text: &str) -> Event {
-    serde_json::from_value(json!({"event_id": id, "type": "search", "session_id": "s", "context": {"query": text}})).unwrap()
+    serde_json::from_value(json!({"event_id": id, "type": "search", "session_id": "s", "context": {"query": text}}))
+        .unwrap()
 }
 
 /// Sends until told to stop; notes what was acknowledged, tries again what was not.
@@ -110,7 +111,15 @@ async fn a_killed_program_loses_nothing_that_it_acknowledged_and_stores_nothing_
     let mut program = run(folder.path());
     let url = Arc::new(Mutex::new(program.url.clone()));
     let clients: Vec<_> = (0..4)
-        .map(|name| tokio::spawn(client(name, Arc::clone(&url), Arc::clone(&count), Arc::clone(&stop), Arc::clone(&acknowledged))))
+        .map(|name| {
+            tokio::spawn(client(
+                name,
+                Arc::clone(&url),
+                Arc::clone(&count),
+                Arc::clone(&stop),
+                Arc::clone(&acknowledged),
+            ))
+        })
         .collect();
     for round in 1..=4 {
         // Killed in the midst of work, not in a pause.
@@ -136,7 +145,11 @@ async fn a_killed_program_loses_nothing_that_it_acknowledged_and_stores_nothing_
     while from < opened.reader.next() {
         for stored in opened.reader.read(from, 1_000, usize::MAX).unwrap() {
             let event: Event = serde_json::from_slice(&stored.json).unwrap();
-            assert!(places.insert(event.event_id.clone(), stored.offset).is_none(), "{} is there twice", event.event_id);
+            assert!(
+                places.insert(event.event_id.clone(), stored.offset).is_none(),
+                "{} is there twice",
+                event.event_id
+            );
             from = stored.offset + 1;
         }
     }

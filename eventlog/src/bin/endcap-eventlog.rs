@@ -11,10 +11,7 @@ fn main() -> anyhow::Result<()> {
     runtime.block_on(async {
         let exit_with_stdin = options.exit_with_stdin;
         let running = service::start(options).await?;
-        program::ready_line(
-            "endcap-eventlog",
-            &[("listen", running.listen), ("metrics", running.metrics_listen)],
-        );
+        program::ready_line("endcap-eventlog", &[("listen", running.listen), ("metrics", running.metrics_listen)]);
         let broken = tokio::select! {
             () = program::until_stopped(exit_with_stdin) => false,
             () = running.broken() => true,

@@ -232,7 +232,9 @@ fn lines(body: &[u8]) -> Result<Vec<LiveUpdate>, ClientError> {
             Ok(update) => updates.push(update),
             // An event of a newer version is passed over; a broken answer is not.
             Err(error) => match serde_json::from_slice::<OffsetOnly>(line) {
-                Ok(OffsetOnly { offset }) => tracing::warn!(offset, %error, "failed to read an event; it is passed over"),
+                Ok(OffsetOnly { offset }) => {
+                    tracing::warn!(offset, %error, "failed to read an event; it is passed over")
+                }
                 Err(error) => return Err(ClientError::BadAnswer { why: error.to_string() }),
             },
         }
@@ -242,6 +244,7 @@ fn lines(body: &[u8]) -> Result<Vec<LiveUpdate>, ClientError> {
 
 /// 50 ms, doubling to 2 s, each cut by up to a half at random, so that many followers do not come back at the same moment.
 pub(super) fn backoff(attempt: u32) -> Duration {
-    let full = Duration::from_millis(50).saturating_mul(1 << attempt.saturating_sub(1).min(6)).min(Duration::from_secs(2));
+    let full =
+        Duration::from_millis(50).saturating_mul(1 << attempt.saturating_sub(1).min(6)).min(Duration::from_secs(2));
     full.mul_f64(rand::random_range(0.5..=1.0))
 }

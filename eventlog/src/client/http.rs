@@ -118,8 +118,7 @@ impl Answer {
             .ok()
             .and_then(|problem| problem.get("detail").and_then(|detail| detail.as_str()).map(str::to_owned))
             .unwrap_or_else(|| "no reason was given".to_owned());
-        let retry_after =
-            self.header("retry-after").and_then(|seconds| seconds.parse().ok()).map(Duration::from_secs);
+        let retry_after = self.header("retry-after").and_then(|seconds| seconds.parse().ok()).map(Duration::from_secs);
         ClientError::Refused { status: self.status, detail, retry_after }
     }
 }

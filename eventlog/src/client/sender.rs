@@ -42,10 +42,8 @@ impl EventSender {
     pub async fn send(&self, events: &[Event]) -> Result<EventsResponse, ClientError> {
         let body = serde_json::to_vec(events).map_err(|error| ClientError::BadAnswer { why: error.to_string() })?;
         let headers = [("content-type", "application/json"), (SOURCE_HEADER, "router")];
-        let answer = self
-            .http
-            .call(Method::POST, "/v1/events", &headers, body.into(), self.timeout, MAX_ANSWER_BYTES)
-            .await?;
+        let answer =
+            self.http.call(Method::POST, "/v1/events", &headers, body.into(), self.timeout, MAX_ANSWER_BYTES).await?;
         if answer.status != StatusCode::OK {
             return Err(answer.refusal());
         }
@@ -56,8 +54,7 @@ impl EventSender {
     /// exposures.
     pub async fn forward(&self, body: Bytes, content_type: Option<&str>) -> Result<Forwarded, ClientError> {
         let headers = [("content-type", content_type.unwrap_or("application/json")), (SOURCE_HEADER, "client")];
-        let answer =
-            self.http.call(Method::POST, "/v1/events", &headers, body, self.timeout, MAX_ANSWER_BYTES).await?;
+        let answer = self.http.call(Method::POST, "/v1/events", &headers, body, self.timeout, MAX_ANSWER_BYTES).await?;
         Ok(Forwarded {
             status: answer.status,
             content_type: answer.header("content-type").map(str::to_owned),

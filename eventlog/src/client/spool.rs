@@ -140,7 +140,8 @@ async fn deliver(sender: &EventSender, batch: &mut Vec<Event>, counters: &Counte
     let (sent, dropped) = match sender.send(batch).await {
         Ok(answer) => {
             if answer.rejected > 0 {
-                let first = answer.results.iter().find(|outcome| matches!(outcome, crate::EventOutcome::Rejected { .. }));
+                let first =
+                    answer.results.iter().find(|outcome| matches!(outcome, crate::EventOutcome::Rejected { .. }));
                 tracing::error!(rejected = answer.rejected, ?first, "the event log rejected events of ours");
             }
             (count - answer.rejected as u64, answer.rejected as u64)

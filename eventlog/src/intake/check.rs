@@ -26,8 +26,18 @@ const MAX_PROFILE_VALUE_BYTES: usize = 256;
 /// Clocks of clients are wrong by so much at most.
 const MAX_AHEAD: SignedDuration = SignedDuration::from_hours(24);
 /// Parts of names under which contacts travel. They are refused wherever they stand: the log is read widely and kept long.
-const CONTACTS: [&str; 10] =
-    ["email", "e_mail", "phone", "mobile", "push_token", "first_name", "last_name", "full_name", "street", "ip_address"];
+const CONTACTS: [&str; 10] = [
+    "email",
+    "e_mail",
+    "phone",
+    "mobile",
+    "push_token",
+    "first_name",
+    "last_name",
+    "full_name",
+    "street",
+    "ip_address",
+];
 
 struct Check {
     errors: Vec<FieldError>,
@@ -42,7 +52,10 @@ impl Check {
         if let Some(id) = id
             && (id.is_empty() || id.len() > MAX_ID_BYTES || id.chars().any(char::is_control))
         {
-            self.wrong(pointer, "must have 1 to 256 bytes and no control characters; leave the field out when there is none");
+            self.wrong(
+                pointer,
+                "must have 1 to 256 bytes and no control characters; leave the field out when there is none",
+            );
         }
     }
 
@@ -106,7 +119,10 @@ pub fn check(event: &Event, source: Source, now: Timestamp) -> Result<(), Vec<Fi
 
 fn lines(check: &mut Check, event: &Event) {
     if event.lines.len() > MAX_LINES {
-        check.wrong("/lines", format!("has {} lines, at most {MAX_LINES} are taken; send several events", event.lines.len()));
+        check.wrong(
+            "/lines",
+            format!("has {} lines, at most {MAX_LINES} are taken; send several events", event.lines.len()),
+        );
     }
     if !event.lines.is_empty() && event.product_id.is_some() {
         check.wrong("/lines", "stands beside /product_id; send one of the two");
@@ -123,7 +139,13 @@ fn needs(check: &mut Check, event: &Event, source: Source) {
     use EventType as T;
     let needs_unit = !matches!(
         event.event_type,
-        T::Purchase | T::Refund | T::RecommendationShown | T::StockChanged | T::PriceChanged | T::OfferChanged | T::CustomerChanged
+        T::Purchase
+            | T::Refund
+            | T::RecommendationShown
+            | T::StockChanged
+            | T::PriceChanged
+            | T::OfferChanged
+            | T::CustomerChanged
     );
     if needs_unit && event.customer_id.is_none() && event.session_id.is_none() {
         check.wrong("/session_id", "is missing, and so is /customer_id; send at least one of the two");

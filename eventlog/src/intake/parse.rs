@@ -118,7 +118,8 @@ fn lines(body: &[u8]) -> Vec<&[u8]> {
 /// Parses and checks one event.
 pub fn parse_event(text: &[u8], source: Source, now: Timestamp) -> Result<Event, Rejection> {
     if text.len() > MAX_EVENT_BYTES {
-        let detail = format!("the event has {} bytes, at most {MAX_EVENT_BYTES} are taken; send less context", text.len());
+        let detail =
+            format!("the event has {} bytes, at most {MAX_EVENT_BYTES} are taken; send less context", text.len());
         return Err(Rejection::one(None, "", detail));
     }
     let value: Value = serde_json::from_slice(text)
@@ -148,8 +149,23 @@ fn in_event(error: &serde_json::Error) -> String {
 }
 
 const FIELDS: [&str; 17] = [
-    "event_id", "type", "at", "customer_id", "session_id", "product_id", "lines", "order_id", "request_id", "placement",
-    "quantity", "value", "offer_id", "stock", "price", "offer", "customer",
+    "event_id",
+    "type",
+    "at",
+    "customer_id",
+    "session_id",
+    "product_id",
+    "lines",
+    "order_id",
+    "request_id",
+    "placement",
+    "quantity",
+    "value",
+    "offer_id",
+    "stock",
+    "price",
+    "offer",
+    "customer",
 ];
 const MORE_FIELDS: [&str; 2] = ["context", "exposure"];
 
@@ -198,7 +214,9 @@ fn remedy(pointer: &str) -> &'static str {
         "type" => "send one of the event types of docs/events.md, such as \"view_item\"",
         "at" | "valid_from" | "valid_to" => "send RFC 3339, such as \"2026-01-31T09:12:00Z\"",
         "placement" => "send one of order_entry, cart, product, checkout, post_purchase, abandoned_cart, home, email",
-        "quantity" | "on_hand" | "backordered" | "on_order" => "send a number such as 6, or a decimal string such as \"0.5\"",
+        "quantity" | "on_hand" | "backordered" | "on_order" => {
+            "send a number such as 6, or a decimal string such as \"0.5\""
+        }
         "unit_price" | "value" | "price" => "send a decimal string such as \"2.95\"",
         "lines" => "send [{\"product_id\": \"...\", \"quantity\": 1}]",
         "offer" => "send the offer with offer_id, type and terms, or {\"offer_id\": \"...\", \"withdrawn\": true}",

@@ -70,7 +70,8 @@ impl LiveState {
 
     fn viewed(&mut self, event: &Event, at_s: i64) {
         let limit = self.limits.views;
-        let products: Vec<ProductId> = lines(event).into_iter().map(|(product, _)| self.names.shared(&product)).collect();
+        let products: Vec<ProductId> =
+            lines(event).into_iter().map(|(product, _)| self.names.shared(&product)).collect();
         let Some(visit) = self.visit(event.session_id.as_ref()) else { return };
         let viewed = &mut visit.state.viewed;
         for product in products {
@@ -195,7 +196,8 @@ impl LiveState {
     /// The customer's, when known, else the session's.
     fn declined(&mut self, event: &Event, at_s: i64) {
         let limit = self.limits.declined;
-        let products: Vec<ProductId> = lines(event).into_iter().map(|(product, _)| self.names.shared(&product)).collect();
+        let products: Vec<ProductId> =
+            lines(event).into_iter().map(|(product, _)| self.names.shared(&product)).collect();
         let (declined_products, declined_offers) = if let Some(customer) = self.whose(event) {
             let state = self.customer_mut(customer);
             (&mut state.declined_products, &mut state.declined_offers)
@@ -219,12 +221,8 @@ impl LiveState {
             // An older reading that came late.
             return;
         }
-        let level = StockLevel {
-            on_hand: change.on_hand,
-            backordered: change.backordered,
-            on_order: change.on_order,
-            as_of,
-        };
+        let level =
+            StockLevel { on_hand: change.on_hand, backordered: change.backordered, on_order: change.on_order, as_of };
         let product = self.names.shared(product);
         self.shelf.stock.insert(product, level);
     }

@@ -23,13 +23,17 @@ pub enum SnapshotError {
     Io(#[from] std::io::Error),
     #[error("failed to read line {line} of the live state: {source}")]
     Line { line: usize, source: serde_json::Error },
-    #[error("failed to read the live state: format is {found:?}, this program reads {FORMAT:?}; use a program of the same version")]
+    #[error(
+        "failed to read the live state: format is {found:?}, this program reads {FORMAT:?}; use a program of the same version"
+    )]
     Format { found: String },
     #[error("failed to read the live state: it ends after {lines} lines without its end mark; it was cut off")]
     CutOff { lines: usize },
     #[error("failed to read the live state: its end mark counts {said} lines, there are {found}")]
     Count { said: usize, found: usize },
-    #[error("failed to read the baseline state {path}: {why}; have the trainer write it again, or start without --baseline")]
+    #[error(
+        "failed to read the baseline state {path}: {why}; have the trainer write it again, or start without --baseline"
+    )]
     Baseline { path: String, why: String },
 }
 
@@ -144,8 +148,7 @@ pub fn read_snapshot<R: Read>(input: R, limits: Option<Limits>) -> Result<(Snaps
         Ok(number)
     };
     let line = next(&mut text)?;
-    let head: SnapshotHead =
-        serde_json::from_slice(&text).map_err(|source| SnapshotError::Line { line, source })?;
+    let head: SnapshotHead = serde_json::from_slice(&text).map_err(|source| SnapshotError::Line { line, source })?;
     if head.format != FORMAT {
         return Err(SnapshotError::Format { found: head.format });
     }

@@ -16,7 +16,11 @@ fn event(value: Value) -> Event {
 fn folded(events: &[Value]) -> LiveState {
     let mut live = LiveState::default();
     for (offset, value) in (0_u64..).zip(events) {
-        live.apply(&LiveUpdate { offset, accepted_ms: (1_000_000 + offset as i64) * 1_000, event: event(value.clone()) });
+        live.apply(&LiveUpdate {
+            offset,
+            accepted_ms: (1_000_000 + offset as i64) * 1_000,
+            event: event(value.clone()),
+        });
     }
     live
 }
@@ -161,7 +165,16 @@ fn a_session_ends_after_a_day_of_the_logs_clock_and_its_name_starts_anew() {
 
 #[test]
 fn nothing_grows_beyond_its_limit() {
-    let limits = Limits { orders: 3, views: 4, sessions: 32, showings: 5, shown_units: 32, declined: 3, ratings: 3, ..Limits::default() };
+    let limits = Limits {
+        orders: 3,
+        views: 4,
+        sessions: 32,
+        showings: 5,
+        shown_units: 32,
+        declined: 3,
+        ratings: 3,
+        ..Limits::default()
+    };
     let mut live = LiveState::new(limits);
     for offset in 0..2_000_u64 {
         let n = offset % 97;
@@ -181,7 +194,11 @@ fn nothing_grows_beyond_its_limit() {
 #[test]
 fn an_event_that_was_applied_is_passed_over() {
     let mut live = LiveState::default();
-    let update = LiveUpdate { offset: 0, accepted_ms: 0, event: event(json!({"type": "purchase", "customer_id": "c", "product_id": "A"})) };
+    let update = LiveUpdate {
+        offset: 0,
+        accepted_ms: 0,
+        event: event(json!({"type": "purchase", "customer_id": "c", "product_id": "A"})),
+    };
     live.apply(&update);
     live.apply(&update);
     assert_eq!(live.customer("c").unwrap().orders.len(), 1);
@@ -227,8 +244,21 @@ fn a_baseline_is_read_plain_and_compressed() {
 
 fn any_event() -> impl Strategy<Value = Value> {
     let kind = prop::sample::select(vec![
-        "view_item", "select_item", "search", "add_to_cart", "remove_from_cart", "begin_checkout", "purchase", "refund", "rate",
-        "recommendation_declined", "recommendation_accepted", "stock_changed", "price_changed", "customer_changed", "recommendation_shown",
+        "view_item",
+        "select_item",
+        "search",
+        "add_to_cart",
+        "remove_from_cart",
+        "begin_checkout",
+        "purchase",
+        "refund",
+        "rate",
+        "recommendation_declined",
+        "recommendation_accepted",
+        "stock_changed",
+        "price_changed",
+        "customer_changed",
+        "recommendation_shown",
     ]);
     (kind, 0..4_u8, 0..4_u8, 0..5_u8, 1..20_u8, prop::option::of(0..2_000_000_i64), 0..3_u8).prop_map(
         |(kind, customer, session, product, quantity, at, unit)| {

@@ -57,7 +57,17 @@ impl LogWriter {
             let extent = segment.extent();
             (extent.next, extent.newest_ms)
         };
-        Ok(Self { shared, config, dedup, segment, file, next, clock_ms: newest_ms.unwrap_or(0), soiled: false, lock: None })
+        Ok(Self {
+            shared,
+            config,
+            dedup,
+            segment,
+            file,
+            next,
+            clock_ms: newest_ms.unwrap_or(0),
+            soiled: false,
+            lock: None,
+        })
     }
 
     pub(super) fn hold(&mut self, lock: FolderLock) {

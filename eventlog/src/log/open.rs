@@ -93,10 +93,14 @@ pub fn open_disk(disk: Arc<dyn Disk>, config: LogConfig, now_ms: i64) -> Result<
 fn meta(disk: &dyn Disk, names: &[String], empty: bool) -> Result<LogMeta, LogError> {
     if names.iter().any(|name| name == META) {
         let file = disk.open(META).map_err(|source| LogError::Read { what: META.to_owned(), source })?;
-        let meta: LogMeta = serde_json::from_reader(FileReader::new(file))
-            .map_err(|error| LogError::Meta { why: format!("{META} cannot be read ({error}); restore it from a backup") })?;
+        let meta: LogMeta = serde_json::from_reader(FileReader::new(file)).map_err(|error| LogError::Meta {
+            why: format!("{META} cannot be read ({error}); restore it from a backup"),
+        })?;
         if meta.format != FORMAT {
-            let why = format!("its format is {:?}, this program reads {FORMAT:?}; use a program of the same version", meta.format);
+            let why = format!(
+                "its format is {:?}, this program reads {FORMAT:?}; use a program of the same version",
+                meta.format
+            );
             return Err(LogError::Meta { why });
         }
         return Ok(meta);
@@ -171,7 +175,13 @@ fn last(disk: &dyn Disk, base: u64, dedup: &mut Dedup) -> Result<(Extent, u64), 
         return Err(LogError::Corrupt { segment: name, position: good, why: why.to_owned() });
     }
     let torn = rest.len() as u64;
-    tracing::warn!(segment = name, position = good, bytes = torn, why, "cut an unacknowledged group off the end of the log");
+    tracing::warn!(
+        segment = name,
+        position = good,
+        bytes = torn,
+        why,
+        "cut an unacknowledged group off the end of the log"
+    );
     file.set_len(good)
         .and_then(|()| file.sync())
         .map_err(|source| LogError::Write { what: format!("segment {name}"), source })?;

@@ -6,11 +6,11 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use bytes::Bytes;
 use tokio::sync::watch;
 
+use super::LogError;
 use super::disk::Disk;
 use super::frame;
 use super::ring::Ring;
 use super::segment::Segment;
-use super::LogError;
 
 /// An event as it lies in the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,7 +27,9 @@ pub struct Stored {
 pub enum ReadError {
     #[error("event {from} is no longer in the log, which starts with event {first}; take a snapshot and go on from it")]
     Expired { from: u64, first: u64 },
-    #[error("event {from} lies beyond the log, which ends before event {next}; this is another log: take a snapshot and go on from it")]
+    #[error(
+        "event {from} lies beyond the log, which ends before event {next}; this is another log: take a snapshot and go on from it"
+    )]
     Beyond { from: u64, next: u64 },
     #[error(transparent)]
     Log(#[from] LogError),

@@ -92,7 +92,11 @@ impl Segment {
         let scan = scan(&whole(&*file).map_err(|source| self.failed(source))?, self.base, |_, _| {});
         let mut extent = self.extent();
         if let Some(why) = scan.broken {
-            return Err(LogError::Corrupt { segment: self.name.clone(), position: scan.extent.bytes, why: why.to_owned() });
+            return Err(LogError::Corrupt {
+                segment: self.name.clone(),
+                position: scan.extent.bytes,
+                why: why.to_owned(),
+            });
         }
         *extent = scan.extent;
         Ok(extent.position(offset).unwrap_or(0))

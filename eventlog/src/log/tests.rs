@@ -53,12 +53,8 @@ fn the_clock_of_the_log_never_falls() {
 #[test]
 fn segments_that_are_older_than_the_horizon_are_read_when_someone_asks() {
     let folder = tempfile::tempdir().unwrap();
-    let config = LogConfig {
-        segment_bytes: 500,
-        dedup_age: Duration::from_secs(10),
-        recent_bytes: 0,
-        ..LogConfig::default()
-    };
+    let config =
+        LogConfig { segment_bytes: 500, dedup_age: Duration::from_secs(10), recent_bytes: 0, ..LogConfig::default() };
     let (mut opened, _) = open(folder.path(), config, 0).unwrap();
     for id in 0..100 {
         opened.writer.append(&[record(id)], i64::from(id) * 1_000).unwrap();

@@ -38,8 +38,9 @@ pub(super) fn router(api: Arc<Api>, health: Arc<Health>) -> Router {
         .merge(probes(health))
         .method_not_allowed_fallback(|| async { Problem::method_not_allowed() })
         .fallback(|| async {
-            Problem::not_found()
-                .detail("there are POST /v1/events and GET /v1/log/events, /v1/log/snapshot, /v1/log/status, /livez, /readyz")
+            Problem::not_found().detail(
+                "there are POST /v1/events and GET /v1/log/events, /v1/log/snapshot, /v1/log/status, /livez, /readyz",
+            )
         })
         .layer(tower_http::catch_panic::CatchPanicLayer::new())
 }

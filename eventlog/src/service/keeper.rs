@@ -25,13 +25,21 @@ const READ_BYTES: usize = 4 * 1024 * 1024;
 pub enum KeeperError {
     #[error("{source}; restore {SNAPSHOT_FILE} from a backup, or start with --rebuild-state")]
     Snapshot { source: SnapshotError },
-    #[error("{SNAPSHOT_FILE} is missing though the log has begun; restore it from a backup, or start with --rebuild-state (and --baseline FILE, if the log began with one)")]
+    #[error(
+        "{SNAPSHOT_FILE} is missing though the log has begun; restore it from a backup, or start with --rebuild-state (and --baseline FILE, if the log began with one)"
+    )]
     Missing,
-    #[error("{SNAPSHOT_FILE} belongs to another log ({found}, this one is {expected}); restore the right one, or start with --rebuild-state")]
+    #[error(
+        "{SNAPSHOT_FILE} belongs to another log ({found}, this one is {expected}); restore the right one, or start with --rebuild-state"
+    )]
     OtherLog { found: String, expected: String },
-    #[error("the log ends before event {next}, but {SNAPSHOT_FILE} holds events up to {snapshot}: acknowledged events are missing; restore the log from a backup")]
+    #[error(
+        "the log ends before event {next}, but {SNAPSHOT_FILE} holds events up to {snapshot}: acknowledged events are missing; restore the log from a backup"
+    )]
     LogTooShort { next: u64, snapshot: u64 },
-    #[error("the live state cannot be rebuilt: the log starts with event {first}, retention removed what was before; restore {SNAPSHOT_FILE} from a backup")]
+    #[error(
+        "the live state cannot be rebuilt: the log starts with event {first}, retention removed what was before; restore {SNAPSHOT_FILE} from a backup"
+    )]
     TooLate { first: u64 },
     #[error(transparent)]
     Baseline(SnapshotError),
@@ -119,7 +127,8 @@ impl Keeper {
             }
             if Instant::now() >= due {
                 self.save_or_log();
-                let older_than_ms = now_ms().saturating_sub(i64::try_from(self.retention.as_millis()).unwrap_or(i64::MAX));
+                let older_than_ms =
+                    now_ms().saturating_sub(i64::try_from(self.retention.as_millis()).unwrap_or(i64::MAX));
                 queue.retain(older_than_ms, self.saved.unwrap_or(0));
                 due = Instant::now() + self.interval;
             }
@@ -205,8 +214,8 @@ fn begin(reader: &LogReader, disk: &dyn Disk, options: &Options) -> Result<(Live
         Err(error) => return Err(KeeperError::Snapshot { source: error.into() }),
     };
     if let Some(file) = found.filter(|_| !options.rebuild_state) {
-        let (head, live) = read_snapshot(FileReader::new(file), Some(limits))
-            .map_err(|source| KeeperError::Snapshot { source })?;
+        let (head, live) =
+            read_snapshot(FileReader::new(file), Some(limits)).map_err(|source| KeeperError::Snapshot { source })?;
         if head.log_id != reader.log_id() {
             return Err(KeeperError::OtherLog { found: head.log_id, expected: reader.log_id().to_owned() });
         }

@@ -69,18 +69,40 @@ impl Metrics {
         registry.register("groups", "Groups that were written and synced", metrics.groups.clone());
         registry.register("group_failures", "Groups that could not be written", metrics.group_failures.clone());
         registry.register("group_events", "Events of a group", metrics.group_events.clone());
-        registry.register_with_unit("group_duration", "Writing and syncing a group", Unit::Seconds, metrics.group_seconds.clone());
+        registry.register_with_unit(
+            "group_duration",
+            "Writing and syncing a group",
+            Unit::Seconds,
+            metrics.group_seconds.clone(),
+        );
         registry.register_with_unit("written", "JSON of accepted events", Unit::Bytes, metrics.written_bytes.clone());
-        registry.register("writable", "1 while the last group was written, 0 after one that could not be", metrics.writable.clone());
+        registry.register(
+            "writable",
+            "1 while the last group was written, 0 after one that could not be",
+            metrics.writable.clone(),
+        );
         registry.register("known_ids", "Event ids known as duplicates", metrics.known_ids.clone());
         registry.register("first_offset", "Oldest event in the log", metrics.first_offset.clone());
         registry.register("next_offset", "End of the log", metrics.next_offset.clone());
         registry.register("snapshot_offset", "First event that the snapshot lacks", metrics.snapshot_offset.clone());
-        registry.register("snapshot_failures", "Snapshots that could not be written", metrics.snapshot_failures.clone());
-        registry.register_with_unit("snapshot_size", "Size of the snapshot", Unit::Bytes, metrics.snapshot_bytes.clone());
+        registry.register(
+            "snapshot_failures",
+            "Snapshots that could not be written",
+            metrics.snapshot_failures.clone(),
+        );
+        registry.register_with_unit(
+            "snapshot_size",
+            "Size of the snapshot",
+            Unit::Bytes,
+            metrics.snapshot_bytes.clone(),
+        );
         registry.register("state_customers", "Customers in the live state", metrics.state_customers.clone());
         registry.register("state_sessions", "Sessions in the live state", metrics.state_sessions.clone());
-        registry.register("unreadable_events", "Stored events that this version cannot read", metrics.unreadable_events.clone());
+        registry.register(
+            "unreadable_events",
+            "Stored events that this version cannot read",
+            metrics.unreadable_events.clone(),
+        );
         registry.register("tail_requests", "Reads of followers", metrics.tail_requests.clone());
         registry.register("removed_segments", "Segments removed by retention", metrics.removed_segments.clone());
         metrics.writable.set(1);

@@ -24,7 +24,9 @@ const GRACE: Duration = Duration::from_secs(10);
 /// Why the program did not come up.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    #[error("--retention ({retention_s} s) is shorter than --dedup-age ({dedup_age_s} s): a restart could not know its duplicates; make --retention at least as long")]
+    #[error(
+        "--retention ({retention_s} s) is shorter than --dedup-age ({dedup_age_s} s): a restart could not know its duplicates; make --retention at least as long"
+    )]
     Retention { retention_s: u64, dedup_age_s: u64 },
     #[error(transparent)]
     Bind(#[from] BindError),
@@ -103,7 +105,16 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
     let api_server = tokio::spawn(serve(listener, router(api, Arc::clone(&health)), stop.clone(), GRACE));
     health.ready();
     tracing::info!(%listen, %metrics_listen, first = reader.first(), next = reader.next(), "the event log is ready");
-    Ok(Running { listen, metrics_listen, stop, keeper_stop, health, servers: vec![api_server, health_server], committer, keeper })
+    Ok(Running {
+        listen,
+        metrics_listen,
+        stop,
+        keeper_stop,
+        health,
+        servers: vec![api_server, health_server],
+        committer,
+        keeper,
+    })
 }
 
 impl Running {

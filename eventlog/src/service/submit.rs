@@ -141,8 +141,9 @@ fn body_problem(error: &BodyError) -> Problem {
         BodyError::Empty | BodyError::NotJson(_) => {
             Problem::new(StatusCode::BAD_REQUEST, "not-json", "The body is not JSON").detail(error.to_string())
         }
-        BodyError::TooMany(_) => Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", "The batch is too large")
-            .detail(error.to_string()),
+        BodyError::TooMany(_) => {
+            Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", "The batch is too large").detail(error.to_string())
+        }
     }
 }
 

@@ -107,7 +107,9 @@ fn respond(api: &Api, from: u64, events: &[Stored]) -> Response {
 
 fn read_problem(error: &ReadError) -> Problem {
     match error {
-        ReadError::Expired { .. } => Problem::new(StatusCode::GONE, "offset-expired", "These events are no longer in the log"),
+        ReadError::Expired { .. } => {
+            Problem::new(StatusCode::GONE, "offset-expired", "These events are no longer in the log")
+        }
         ReadError::Beyond { .. } => {
             Problem::new(StatusCode::RANGE_NOT_SATISFIABLE, "offset-beyond", "The log does not reach this offset")
         }
