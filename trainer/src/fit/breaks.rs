@@ -8,7 +8,8 @@
 //!   below `b` that do) is at least 0.6 (Youden's J, 1950). A price that fell for everybody, or a sale, does not pass, since orders
 //!   below `b` paid it too.
 //!
-//! The `b` with the highest J wins, the smallest one on a tie; both sides are then searched again, so that a price list of
+//! Orders without a customer are left out where there are enough with one: shops charge passers-by other prices (tax included), and
+//! these buy little, which would look like a break. The `b` with the highest J wins, the smallest one on a tie; both sides are then searched again, so that a price list of
 //! several steps is found step by step. Lines of offers that are no price list are left out. A tier that a price list
 //! declares needs only [`DECLARED_ORDERS`] orders that paid it.
 
@@ -52,9 +53,10 @@ const MOST_QUANTITY: f32 = 100_000.0;
 
 /// The price breaks of one product, by ascending quantity and falling price. `reached` is left 0.
 pub fn find_breaks(sightings: &[Sighting], declared: &[DeclaredTier]) -> Vec<PriceBreak> {
-    let mut paid: Vec<(f32, i64)> = sightings
-        .iter()
-        .filter(|seen| !seen.offered && seen.unit_price > 0)
+    let usable = || sightings.iter().filter(|seen| !seen.offered && seen.unit_price > 0);
+    let of_customers = usable().filter(|seen| seen.customer != u32::MAX).count();
+    let mut paid: Vec<(f32, i64)> = usable()
+        .filter(|seen| of_customers < 4 * LEAST_ORDERS || seen.customer != u32::MAX)
         .map(|seen| (seen.quantity, seen.unit_price))
         .collect();
     paid.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
