@@ -77,6 +77,17 @@ pub async fn read_manifest(from: &Location) -> Result<(Bytes, ObjectRef), StoreE
     Ok((bytes, object))
 }
 
+/// Reads something that lies beside an artifact's objects, such as the baseline state; none where there is none.
+pub async fn read_beside(from: &Location, relative: &str) -> Result<Option<Bytes>, StoreError> {
+    let path = from.at(relative);
+    let read_error = |source| StoreError::Read { object: path.to_string(), source };
+    match from.store.get(&path).await {
+        Ok(answer) => answer.bytes().await.map(Some).map_err(read_error),
+        Err(object_store::Error::NotFound { .. }) => Ok(None),
+        Err(source) => Err(read_error(source)),
+    }
+}
+
 /// Reads an object, hashing as it reads. A mismatch is downloaded once more, then refused.
 pub async fn fetch(from: &Location, name: &str, object: &ObjectRef) -> Result<Vec<u8>, StoreError> {
     match fetch_once(from, name, object).await {

@@ -6,7 +6,7 @@
 mod content;
 mod location;
 
-pub use content::{MANIFEST_FILE, ObjectRef, commit, fetch, put, read_manifest, sha256_hex};
+pub use content::{MANIFEST_FILE, ObjectRef, commit, fetch, put, read_beside, read_manifest, sha256_hex};
 pub use location::{Location, open};
 
 /// What can go wrong between us and a store. Every variant names the object and the remedy.

@@ -1,0 +1,84 @@
+//! `endcap`: the whole system on one machine.
+
+mod children;
+mod demo;
+mod progress;
+mod serve;
+mod stack;
+mod train;
+mod world;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Debug, Parser)]
+#[command(name = "endcap", version, about = "From sales data to recommendations: data, training, serving and their proof on one machine")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Make, check and prepare data
+    #[command(subcommand)]
+    Data(DataCommand),
+    /// Learn a version from data and publish it as an immutable artifact
+    Train(train::TrainArgs),
+    /// Serve an artifact on this machine: event log, predictor and router
+    Serve(serve::ServeArgs),
+    /// The story of `make demo`
+    Demo(demo::DemoArgs),
+}
+
+#[derive(Debug, Subcommand)]
+enum DataCommand {
+    /// Generate a believable shop: canonical tables, and beside them the hidden truth
+    Generate(world::GenerateArgs),
+    /// Say what was found in a folder, what is missing and what that costs
+    #[command(disable_help_flag = true)]
+    Check(Passed),
+    /// Bring sources into the canonical tables
+    #[command(disable_help_flag = true)]
+    Prepare(Passed),
+    /// The data report of a prepared dataset
+    #[command(disable_help_flag = true)]
+    Report(Passed),
+    /// Ask a prepared dataset in SQL
+    #[command(disable_help_flag = true)]
+    Sql(Passed),
+}
+
+/// Arguments for endcap-data, passed on as they are.
+#[derive(Debug, clap::Args)]
+struct Passed {
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    args: Vec<String>,
+}
+
+async fn pass(command: &str, passed: Passed) -> anyhow::Result<i32> {
+    let args: Vec<String> = std::iter::once(command.to_owned()).chain(passed.args).collect();
+    children::run("endcap-data", &args).await
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let result = match Cli::parse().command {
+        Command::Data(DataCommand::Generate(args)) => world::generate(args).await.map(|()| 0),
+        Command::Data(DataCommand::Check(passed)) => pass("check", passed).await,
+        Command::Data(DataCommand::Prepare(passed)) => pass("prepare", passed).await,
+        Command::Data(DataCommand::Report(passed)) => pass("report", passed).await,
+        Command::Data(DataCommand::Sql(passed)) => pass("sql", passed).await,
+        Command::Train(args) => train::train(args).await,
+        Command::Serve(args) => serve::serve(args).await.map(|()| 0),
+        Command::Demo(args) => demo::demo(args).await,
+    };
+    match result {
+        Ok(code) => ExitCode::from(u8::try_from(code).unwrap_or(1)),
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
