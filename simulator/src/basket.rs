@@ -58,11 +58,13 @@ impl Basket<'_> {
             return;
         }
         if !item.out_of_stock(day) || (item.backorders && chance(dice, 0.35)) {
-            let quantity = quantity.unwrap_or_else(|| usual_quantity(self.visitor.customer.trade, item.pack, item.price_cents, dice));
+            let quantity = quantity
+                .unwrap_or_else(|| usual_quantity(self.visitor.customer.trade, item.pack, item.price_cents, dice));
             self.wishes.push(Wish { product, quantity, why });
         } else if chance(dice, 0.5) {
             let available = |&&other: &&ProductNo| {
-                truth.product(other).is_some_and(|other| other.on_sale(day) && !other.out_of_stock(day)) && !self.holds(other)
+                truth.product(other).is_some_and(|other| other.on_sale(day) && !other.out_of_stock(day))
+                    && !self.holds(other)
             };
             if let Some(&other) = item.substitutes.iter().find(available) {
                 let quantity = quantity.unwrap_or(1);
@@ -83,7 +85,9 @@ pub(crate) fn plan(market: &Market, visitor: &Visitor<'_>, purchase: &Purchase<'
         let due = day - last >= f64::from(habit.interval_days * lognormal(dice, 0.9, 0.2));
         if due {
             // The habit's own quantity, or one pack more or less.
-            let step = truth.product(habit.product).map_or(1, |item| if item.pack > 1 && habit.quantity > item.pack { item.pack } else { 1 });
+            let step = truth
+                .product(habit.product)
+                .map_or(1, |item| if item.pack > 1 && habit.quantity > item.pack { item.pack } else { 1 });
             let quantity = match unit(dice) {
                 part if part < 0.8 => habit.quantity,
                 part if part < 0.9 => habit.quantity + step,
@@ -119,7 +123,8 @@ fn needed(market: &Market, visitor: &Visitor<'_>, day_of_year: f32, dice: &mut D
     let tastes = visitor.tastes;
     if chance(dice, 0.45) {
         let in_season = |product: ProductNo| truth.product(product).map_or(0.0, |item| item.season.factor(day_of_year));
-        return pick_weighted(dice, &tastes.favourites, |one| one.weight * in_season(one.product)).map(|one| one.product);
+        return pick_weighted(dice, &tastes.favourites, |one| one.weight * in_season(one.product))
+            .map(|one| one.product);
     }
     let subcategory = pick_weighted(dice, &tastes.needs, |need| need.1)?.0;
     let mut last = None;
@@ -153,7 +158,8 @@ fn offers(market: &Market, basket: &mut Basket<'_>, purchase: &Purchase<'_>, dic
     for wish in &mut basket.wishes {
         wish.quantity = market.react(purchase, wish.product, wish.quantity, dice);
     }
-    let partners: Vec<ProductNo> = basket.wishes.iter().filter_map(|wish| market.bundle_partner(purchase, wish.product)).collect();
+    let partners: Vec<ProductNo> =
+        basket.wishes.iter().filter_map(|wish| market.bundle_partner(purchase, wish.product)).collect();
     for partner in partners {
         if chance(dice, 0.5 * sensitive) {
             basket.add(partner, Some(1), Why::Offer, dice);

@@ -130,17 +130,30 @@ pub(crate) fn order_session(
     steps.iter_mut().for_each(|step| step.at_s += shift);
     for line in lines {
         let (quantity, amount) = (Some(line.quantity), Some(line.cents()));
-        steps.push(Step { at_s: purchase.at_s, act: Act::Purchase, product: Some(line.product), quantity, amount_cents: amount });
+        steps.push(Step {
+            at_s: purchase.at_s,
+            act: Act::Purchase,
+            product: Some(line.product),
+            quantity,
+            amount_cents: amount,
+        });
     }
     for line in lines {
         if !chance(dice, 0.03) {
             continue;
         }
         let later = purchase.at_s + 86_400 * (4 + below(dice, 20) as i64);
-        let liking = market.truth.product(line.product).map_or(0.0, |item| dot(&purchase.customer.tastes.taste, &item.taste));
+        let liking =
+            market.truth.product(line.product).map_or(0.0, |item| dot(&purchase.customer.tastes.taste, &item.taste));
         let stars = (3.9 + 0.9 * liking + 0.8 * normal(dice)).round().clamp(1.0, 5.0) as i64;
         if later < market.truth.spec.end_s() {
-            steps.push(Step { at_s: later, act: Act::Rate, product: Some(line.product), quantity: None, amount_cents: Some(stars * 100) });
+            steps.push(Step {
+                at_s: later,
+                act: Act::Rate,
+                product: Some(line.product),
+                quantity: None,
+                amount_cents: Some(stars * 100),
+            });
         }
     }
     Session { customer, anonymous, device, channel: purchase.channel, referrer, steps }
@@ -171,11 +184,17 @@ pub(crate) fn abandoned_session(
         }
     }
     for _ in 0..1 + poisson(recorder.dice, 2.5) {
-        let need = crate::dice::pick_weighted(recorder.dice, &visitor.tastes.needs, |need| need.1).map_or(0, |need| need.0);
+        let need =
+            crate::dice::pick_weighted(recorder.dice, &visitor.tastes.needs, |need| need.1).map_or(0, |need| need.0);
         let Some(product) = market.truth.shelf.pick(need, visitor.day, recorder.dice) else { continue };
         recorder.look(market, product);
         if leaves_cart && chance(recorder.dice, 0.3) {
-            recorder.step(Act::AddToCart, Some(product), Some(1), market.truth.product(product).map(|item| item.price_cents));
+            recorder.step(
+                Act::AddToCart,
+                Some(product),
+                Some(1),
+                market.truth.product(product).map(|item| item.price_cents),
+            );
         }
     }
     if leaves_cart && chance(recorder.dice, 0.3) {

@@ -44,7 +44,11 @@ fn hierarchy(spec: &WorldSpec, words: &Words) -> Hierarchy {
     for noun in words.nouns {
         let next_id = format!("C{:02}", category_ids.len() + 1);
         let category_id = category_ids.entry(noun.category).or_insert_with(|| {
-            categories.push(Category { category_id: next_id.clone(), name: Some(noun.category.to_owned()), parent_id: None });
+            categories.push(Category {
+                category_id: next_id.clone(),
+                name: Some(noun.category.to_owned()),
+                parent_id: None,
+            });
             next_id
         });
         let next = subcategories.len() as u16;
@@ -89,7 +93,10 @@ fn interruptions(spec: &WorldSpec, roll: &mut Dice) -> Vec<Interruption> {
         .collect();
     if chance(roll, 0.03) {
         let end = spec.days as i32;
-        gaps.push(Interruption { from_day: end - between(roll, 2.0, 12.0) as i32, to_day: end + between(roll, 5.0, 30.0) as i32 });
+        gaps.push(Interruption {
+            from_day: end - between(roll, 2.0, 12.0) as i32,
+            to_day: end + between(roll, 5.0, 30.0) as i32,
+        });
     }
     gaps.sort_by_key(|gap| (gap.from_day, gap.to_day));
     gaps
@@ -99,8 +106,12 @@ pub(crate) fn catalogue(spec: &WorldSpec) -> Catalogue {
     let words = words(spec.preset);
     let Hierarchy { categories, subcategories, of_noun } = hierarchy(spec, &words);
     let mut roll = dice(spec.seed, Stream::Ranges, 1);
-    let ranges: Vec<_> = words.ranges.iter().map(|&name| (name, direction(&mut roll), lognormal(&mut roll, 1.0, 0.18))).collect();
-    let brands = ranges.iter().enumerate().map(|(no, (name, _, _))| Brand { brand_id: format!("B{:03}", no + 1), name: Some(title(name)) });
+    let ranges: Vec<_> =
+        words.ranges.iter().map(|&name| (name, direction(&mut roll), lognormal(&mut roll, 1.0, 0.18))).collect();
+    let brands = ranges
+        .iter()
+        .enumerate()
+        .map(|(no, (name, _, _))| Brand { brand_id: format!("B{:03}", no + 1), name: Some(title(name)) });
     let brands: Vec<Brand> = brands.collect();
 
     let mut rows = Vec::with_capacity(spec.products as usize);
@@ -110,10 +121,16 @@ pub(crate) fn catalogue(spec: &WorldSpec) -> Catalogue {
     while rows.len() < spec.products as usize {
         let mut roll = dice(spec.seed, Stream::Products, family as u64);
         // The first round visits every noun, so that even a small shop has the whole hierarchy.
-        let need = if family < words.nouns.len() { family * 37 % words.nouns.len() } else { below(&mut roll, words.nouns.len()) };
+        let need = if family < words.nouns.len() {
+            family * 37 % words.nouns.len()
+        } else {
+            below(&mut roll, words.nouns.len())
+        };
         let (Some(noun), Some(&subcategory)) = (words.nouns.get(need), of_noun.get(need)) else { break };
         let brand = below(&mut roll, ranges.len());
-        let (Some((range, range_taste, range_price)), Some(place)) = (ranges.get(brand), subcategories.get(usize::from(subcategory))) else {
+        let (Some((range, range_taste, range_price)), Some(place)) =
+            (ranges.get(brand), subcategories.get(usize::from(subcategory)))
+        else {
             break;
         };
         let edition = editions.entry((need, brand)).or_insert(0);
@@ -126,8 +143,8 @@ pub(crate) fn catalogue(spec: &WorldSpec) -> Catalogue {
             part if part < 0.97 => (between(&mut roll, 0.05, 0.9) * spec.days as f32) as i32,
             _ => (between(&mut roll, 0.95, 1.0) * spec.days as f32) as i32,
         };
-        let retired_day =
-            (launched_day == 0 && chance(&mut roll, 0.04)).then(|| (between(&mut roll, 0.3, 0.98) * spec.days as f32) as i32);
+        let retired_day = (launched_day == 0 && chance(&mut roll, 0.04))
+            .then(|| (between(&mut roll, 0.3, 0.98) * spec.days as f32) as i32);
         let code = 10_000 + family;
         let first = format!("{code}{}", if variants.len() > 1 { "A" } else { "" });
         let variant_count = variants.len();
@@ -141,7 +158,13 @@ pub(crate) fn catalogue(spec: &WorldSpec) -> Catalogue {
             let name = product_name(spec.preset, noun.name, variant, range, *edition);
             rows.push(Product {
                 product_id: product_id.clone(),
-                text: Some(format!("{} {} of the {} range, {}", title(variant), noun.name.to_lowercase(), title(range), place.name.to_lowercase())),
+                text: Some(format!(
+                    "{} {} of the {} range, {}",
+                    title(variant),
+                    noun.name.to_lowercase(),
+                    title(range),
+                    place.name.to_lowercase()
+                )),
                 name: Some(name),
                 category_id: Some(place.category_id.clone()),
                 subcategory_id: Some(place.subcategory_id.clone()),
@@ -195,7 +218,9 @@ fn variants(words: &Words, noun: &Noun, roll: &mut Dice) -> Vec<&'static str> {
 fn title(text: &str) -> String {
     let words = text.split(' ').map(|word| {
         let mut letters = word.chars();
-        letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters.flat_map(char::to_lowercase)).collect())
+        letters.next().map_or_else(String::new, |first| {
+            first.to_uppercase().chain(letters.flat_map(char::to_lowercase)).collect()
+        })
     });
     words.collect::<Vec<String>>().join(" ")
 }

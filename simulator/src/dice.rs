@@ -76,7 +76,11 @@ pub(crate) fn pick_cumulative(dice: &mut impl rand::Rng, cumulative: &[f32]) -> 
 }
 
 /// Picks one of `items` by `weight`; `None` when there is nothing to pick.
-pub(crate) fn pick_weighted<'a, T>(dice: &mut impl rand::Rng, items: &'a [T], weight: impl Fn(&T) -> f32) -> Option<&'a T> {
+pub(crate) fn pick_weighted<'a, T>(
+    dice: &mut impl rand::Rng,
+    items: &'a [T],
+    weight: impl Fn(&T) -> f32,
+) -> Option<&'a T> {
     let total: f32 = items.iter().map(&weight).sum();
     if total <= 0.0 {
         return None;

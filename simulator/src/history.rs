@@ -119,8 +119,16 @@ pub(crate) fn history(market: &Market, no: CustomerNo) -> History {
             }
             let guest = online && !customer.trade && chance(roll, 0.12);
             let session = online.then(|| order_session(market, &purchase, &lines, no, guest, roll));
-            let mut order =
-                PlacedOrder { at_s, customer: no, guest, channel, status: OrderStatus::Placed, lines, returned: None, session };
+            let mut order = PlacedOrder {
+                at_s,
+                customer: no,
+                guest,
+                channel,
+                status: OrderStatus::Placed,
+                lines,
+                returned: None,
+                session,
+            };
             afterwards(&mut order, spec.end_s(), roll);
             history.orders.push(order);
         }

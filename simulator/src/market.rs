@@ -67,7 +67,9 @@ impl Market {
         for (no, offer) in offers.iter().enumerate() {
             let no = no as OfferNo;
             match offer.terms {
-                Terms::BundlePrice { .. } | Terms::GiftOverTotal { .. } | Terms::AmountOff { per: AmountPer::Order, .. } => on_orders.push(no),
+                Terms::BundlePrice { .. }
+                | Terms::GiftOverTotal { .. }
+                | Terms::AmountOff { per: AmountPer::Order, .. } => on_orders.push(no),
                 _ => match products_in_scope(&truth, offer) {
                     None => on_any_line.push(no),
                     Some(products) => {
@@ -97,11 +99,18 @@ impl Market {
             && (scope.channels.is_empty() || scope.channels.contains(&purchase.channel))
             && (scope.customers.is_empty() || scope.customers.iter().any(|id| **id == *customer.customer_id))
             && (scope.segments.is_empty()
-                || scope.segments.iter().any(|one| *one == customer.customer_type || (!customer.trade && *one == customer.age_band)));
+                || scope
+                    .segments
+                    .iter()
+                    .any(|one| *one == customer.customer_type || (!customer.trade && *one == customer.age_band)));
         holds.then_some(offer)
     }
 
-    fn line_offers<'a>(&'a self, product: ProductNo, purchase: &'a Purchase<'a>) -> impl Iterator<Item = (OfferNo, &'a Offer)> {
+    fn line_offers<'a>(
+        &'a self,
+        product: ProductNo,
+        purchase: &'a Purchase<'a>,
+    ) -> impl Iterator<Item = (OfferNo, &'a Offer)> {
         let of_product = self.by_product.get(product as usize).into_iter().flatten();
         of_product.chain(&self.on_any_line).filter_map(|&no| Some((no, self.in_force(no, purchase)?)))
     }
@@ -110,7 +119,9 @@ impl Market {
     pub fn react(&self, purchase: &Purchase<'_>, product: ProductNo, quantity: u32, dice: &mut Dice) -> u32 {
         let reached = |offer: &Offer| match &offer.terms {
             Terms::BuyXGetY { buy, .. } => (quantity < *buy).then_some(*buy),
-            Terms::TierPrice { tiers } => tiers.iter().map(|tier| tier.min_quantity).filter(|&least| least > quantity).min(),
+            Terms::TierPrice { tiers } => {
+                tiers.iter().map(|tier| tier.min_quantity).filter(|&least| least > quantity).min()
+            }
             _ => None,
         };
         let next = self.line_offers(product, purchase).filter_map(|(_, offer)| reached(offer)).min();
@@ -122,7 +133,8 @@ impl Market {
     /// What the lines cost: at most one offer a line, the one of the highest priority, then of the greatest saving; then those on
     /// the whole order.
     pub fn price(&self, purchase: &Purchase<'_>, wanted: &[(ProductNo, u32)]) -> Vec<Line> {
-        let mut lines: Vec<Line> = wanted.iter().filter_map(|&(product, quantity)| self.price_line(purchase, product, quantity)).collect();
+        let mut lines: Vec<Line> =
+            wanted.iter().filter_map(|&(product, quantity)| self.price_line(purchase, product, quantity)).collect();
         for &no in &self.on_orders {
             if let Some(offer) = self.in_force(no, purchase) {
                 self.price_order(no, offer, &mut lines);
@@ -145,19 +157,27 @@ impl Market {
                     line.discount_cents = i64::from(free) * unit_cents;
                 }
                 Terms::TierPrice { tiers } => {
-                    let tier = tiers.iter().filter(|tier| tier.min_quantity <= quantity).max_by_key(|tier| tier.min_quantity)?;
+                    let tier = tiers
+                        .iter()
+                        .filter(|tier| tier.min_quantity <= quantity)
+                        .max_by_key(|tier| tier.min_quantity)?;
                     line.unit_cents = cents(tier.unit_price);
                 }
                 Terms::PercentOff { percent } => {
                     line.discount_cents = cents(Decimal::new(unit_cents * units, 2) * percent / Decimal::ONE_HUNDRED);
                 }
-                Terms::AmountOff { amount, .. } => line.discount_cents = (cents(*amount) * units).min(unit_cents * units),
+                Terms::AmountOff { amount, .. } => {
+                    line.discount_cents = (cents(*amount) * units).min(unit_cents * units)
+                }
                 Terms::BundlePrice { .. } | Terms::GiftOverTotal { .. } => return None,
             }
             let saved = i64::from(line.quantity) * unit_cents - line.cents();
             (saved > 0).then_some((offer.priority, saved, line))
         });
-        Some(best.max_by_key(|(priority, saved, line)| (*priority, *saved, line.offer)).map_or(plain, |(_, _, line)| line))
+        Some(
+            best.max_by_key(|(priority, saved, line)| (*priority, *saved, line.offer))
+                .map_or(plain, |(_, _, line)| line),
+        )
     }
 
     fn price_order(&self, no: OfferNo, offer: &Offer, lines: &mut Vec<Line>) {
@@ -170,11 +190,17 @@ impl Market {
                 let parts: Option<Vec<(usize, u32)>> =
                     products.iter().map(|(id, &count)| Some((find(lines, id)?, count.max(1)))).collect();
                 let Some(parts) = parts else { return };
-                let part = |&(at, count): &(usize, u32)| lines.get(at).map_or((0, 0), |line| (line.quantity / count, line.unit_cents * i64::from(count)));
+                let part = |&(at, count): &(usize, u32)| {
+                    lines.get(at).map_or((0, 0), |line| (line.quantity / count, line.unit_cents * i64::from(count)))
+                };
                 let times = i64::from(parts.iter().map(|one| part(one).0).min().unwrap_or(0));
                 let saved = (parts.iter().map(|one| part(one).1).sum::<i64>() - cents(*price)) * times;
-                let Some(last) = parts.last().and_then(|&(at, _)| lines.get_mut(at)).filter(|_| saved > 0) else { return };
-                last.discount_cents = saved.min(last.cents());
+                // What is saved stands on the dearest part, which always costs more than that.
+                let dearest = parts.iter().max_by_key(|&&(at, _)| lines.get(at).map(Line::cents));
+                let Some(dearest) = dearest.filter(|_| saved > 0).and_then(|&(at, _)| lines.get_mut(at)) else {
+                    return;
+                };
+                dearest.discount_cents = saved.min(dearest.cents());
                 for (at, _) in parts {
                     if let Some(line) = lines.get_mut(at) {
                         line.offer = Some(no);
@@ -182,7 +208,8 @@ impl Market {
                 }
             }
             Terms::AmountOff { amount, .. } => {
-                if let Some(line) = lines.iter_mut().filter(|line| line.offer.is_none()).max_by_key(|line| line.cents()) {
+                if let Some(line) = lines.iter_mut().filter(|line| line.offer.is_none()).max_by_key(|line| line.cents())
+                {
                     line.discount_cents = cents(*amount).min(line.cents());
                     line.offer = Some(no);
                 }
@@ -193,7 +220,13 @@ impl Market {
                 let Some(item) = self.truth.product(product) else { return };
                 if total >= cents(*min_total) && lines.iter().all(|line| line.product != product) {
                     let worth = item.price_cents * i64::from(*quantity);
-                    lines.push(Line { product, quantity: *quantity, unit_cents: item.price_cents, discount_cents: worth, offer: Some(no) });
+                    lines.push(Line {
+                        product,
+                        quantity: *quantity,
+                        unit_cents: item.price_cents,
+                        discount_cents: worth,
+                        offer: Some(no),
+                    });
                 }
             }
             _ => {}
@@ -238,8 +271,11 @@ fn products_in_scope(truth: &Truth, offer: &Offer) -> Option<Vec<ProductNo>> {
         let no = no as ProductNo;
         let place = truth.subcategories.get(usize::from(product.subcategory));
         let in_category = scope.categories.is_empty()
-            || place.is_some_and(|place| scope.categories.iter().any(|id| *id == place.subcategory_id || *id == place.category_id));
-        let of_brand = scope.brands.is_empty() || scope.brands.iter().any(|id| *id == format!("B{:03}", product.brand + 1));
+            || place.is_some_and(|place| {
+                scope.categories.iter().any(|id| *id == place.subcategory_id || *id == place.category_id)
+            });
+        let of_brand =
+            scope.brands.is_empty() || scope.brands.iter().any(|id| *id == format!("B{:03}", product.brand + 1));
         (in_category && of_brand && (named.is_empty() || named.contains(&no))).then_some(no)
     };
     Some(truth.products.iter().enumerate().filter_map(fit).collect())

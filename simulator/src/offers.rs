@@ -39,7 +39,8 @@ pub(crate) fn row(offer: &Offer) -> Result<OfferRow, SimulatorError> {
 pub(crate) fn parse(row: &OfferRow) -> Result<Offer, SimulatorError> {
     let failed = |source| SimulatorError::Offer { offer: row.offer_id.clone(), source };
     let terms: serde_json::Value = serde_json::from_str(&row.terms).map_err(failed)?;
-    let terms: Terms = serde_json::from_value(serde_json::json!({ "type": row.offer_type, "terms": terms })).map_err(failed)?;
+    let terms: Terms =
+        serde_json::from_value(serde_json::json!({ "type": row.offer_type, "terms": terms })).map_err(failed)?;
     let scope = row.scope.as_deref().map_or_else(|| Ok(Scope::default()), serde_json::from_str).map_err(failed)?;
     Ok(Offer {
         offer_id: row.offer_id.as_str().into(),
@@ -143,7 +144,9 @@ fn standing_tiers(maker: &mut Maker<'_>, roll: &mut Dice, cheap: &mut impl Itera
             (Preset::Grocery, _) => &[(6, 12), (12, 18)],
         };
         let price = maker.price(product);
-        let tiers = steps.iter().map(|&(min_quantity, off)| Tier { min_quantity, unit_price: money((price * (100 - off) / 100).max(1)) });
+        let tiers = steps
+            .iter()
+            .map(|&(min_quantity, off)| Tier { min_quantity, unit_price: money((price * (100 - off) / 100).max(1)) });
         let scope = maker.products(&[product]);
         let terms = Terms::TierPrice { tiers: tiers.collect() };
         maker.add(&format!("TIER-{:04}", no + 1), terms, scope, (0, None), 5);
@@ -161,7 +164,16 @@ fn monthly(maker: &mut Maker<'_>, roll: &mut Dice) {
         maker.add(&format!("FLYER-{:02}", month + 1), percent(off), scope, (from, Some(from + 30)), 2);
         if chance(roll, 0.4) {
             let subcategory = below(roll, maker.truth.subcategories.len());
-            let scope = Scope { categories: maker.truth.subcategories.get(subcategory).map(|place| place.subcategory_id.clone()).into_iter().collect(), ..Scope::default() };
+            let scope = Scope {
+                categories: maker
+                    .truth
+                    .subcategories
+                    .get(subcategory)
+                    .map(|place| place.subcategory_id.clone())
+                    .into_iter()
+                    .collect(),
+                ..Scope::default()
+            };
             maker.add(&format!("WEEKEND-{:02}", month + 1), percent(10), scope, (from + 10, Some(from + 14)), 1);
         }
     }
@@ -170,7 +182,11 @@ fn monthly(maker: &mut Maker<'_>, roll: &mut Dice) {
 fn around_the_end(maker: &mut Maker<'_>, roll: &mut Dice, end: i64) {
     let any = handful(maker.truth, i64::MAX);
     let pick = |roll: &mut Dice| any.get(below(roll, any.len())).copied().unwrap_or(0);
-    let subcategory = maker.truth.subcategories.get(below(roll, maker.truth.subcategories.len())).map(|place| place.subcategory_id.clone());
+    let subcategory = maker
+        .truth
+        .subcategories
+        .get(below(roll, maker.truth.subcategories.len()))
+        .map(|place| place.subcategory_id.clone());
     let in_subcategory = Scope { categories: subcategory.into_iter().collect(), ..Scope::default() };
     maker.add("PCT-SUBCAT", percent(15), in_subcategory, (end - 20, Some(end + 60)), 1);
     let brand = Scope { brands: vec![format!("B{:03}", 1 + below(roll, 10))], ..Scope::default() };
@@ -179,16 +195,31 @@ fn around_the_end(maker: &mut Maker<'_>, roll: &mut Dice, end: i64) {
         let product = pick(roll);
         let off = (maker.price(product) / 6).max(5);
         let scope = maker.products(&[product]);
-        maker.add(&format!("OFF-{no}"), Terms::AmountOff { amount: money(off), per: AmountPer::Unit }, scope, (end - 30, None), 3);
+        maker.add(
+            &format!("OFF-{no}"),
+            Terms::AmountOff { amount: money(off), per: AmountPer::Unit },
+            scope,
+            (end - 30, None),
+            3,
+        );
     }
     let segment = if maker.truth.spec.preset == Preset::GiftShop { "wholesale" } else { "business" };
     let trade_web = Scope { segments: vec![segment.to_owned()], channels: vec![Channel::Web], ..Scope::default() };
-    maker.add("TRADE-WEB", Terms::AmountOff { amount: money(500), per: AmountPer::Order }, trade_web, (end - 30, Some(end + 90)), 0);
+    maker.add(
+        "TRADE-WEB",
+        Terms::AmountOff { amount: money(500), per: AmountPer::Order },
+        trade_web,
+        (end - 30, Some(end + 90)),
+        0,
+    );
     // Bundles are made of things that do go together.
     let mut bundles = 0;
     for _ in 0..400 {
         let a = pick(roll);
-        let Some(b) = maker.truth.product(a).and_then(|product| product.complements.first()).map(|link| link.product) else { continue };
+        let Some(b) = maker.truth.product(a).and_then(|product| product.complements.first()).map(|link| link.product)
+        else {
+            continue;
+        };
         if bundles == 3 || any.binary_search(&b).is_err() {
             continue;
         }
@@ -196,7 +227,13 @@ fn around_the_end(maker: &mut Maker<'_>, roll: &mut Dice, end: i64) {
         let price = (maker.price(a) + maker.price(b)) * 85 / 100;
         let products = [(maker.id(a), 1), (maker.id(b), 1)].into_iter().collect();
         let scope = Scope::default();
-        maker.add(&format!("BUNDLE-{bundles}"), Terms::BundlePrice { products, price: money(price) }, scope, (end - 40, None), 4);
+        maker.add(
+            &format!("BUNDLE-{bundles}"),
+            Terms::BundlePrice { products, price: money(price) },
+            scope,
+            (end - 40, None),
+            4,
+        );
     }
     let gift = any.iter().copied().min_by_key(|&no| (maker.price(no), no)).unwrap_or(0);
     let min_total = money(if maker.truth.spec.preset == Preset::GiftShop { 5_000 } else { 4_000 });

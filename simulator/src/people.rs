@@ -5,7 +5,10 @@ use endcap_tables::{Customer, Identity, Place};
 use jiff::Timestamp;
 use rayon::prelude::*;
 
-use crate::dice::{Dice, Stream, below, between, chance, dice, dot, lognormal, mix, normal, pick_cumulative, pick_weighted, poisson, tidy, unit};
+use crate::dice::{
+    Dice, Stream, below, between, chance, dice, dot, lognormal, mix, normal, pick_cumulative, pick_weighted, poisson,
+    tidy, unit,
+};
 use crate::spec::{DAY_S, Preset, WorldSpec};
 use crate::truth::{CustomerNo, CustomerTruth, DIMENSIONS, Favourite, Habit, ProductNo, Tastes, Truth};
 use crate::words::{Season, words};
@@ -59,7 +62,9 @@ fn tastes(truth: &Truth, trade: bool, centre: &[f32; DIMENSIONS], roll: &mut Dic
         .subcategories
         .iter()
         .enumerate()
-        .map(|(no, place)| (no as u16, place.weight * (2.4 * dot(&taste, &place.taste)).exp() * lognormal(roll, 1.0, 0.4)))
+        .map(|(no, place)| {
+            (no as u16, place.weight * (2.4 * dot(&taste, &place.taste)).exp() * lognormal(roll, 1.0, 0.4))
+        })
         .collect();
     needs.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
     needs.truncate(MOST_NEEDS);
@@ -97,7 +102,8 @@ fn tastes(truth: &Truth, trade: bool, centre: &[f32; DIMENSIONS], roll: &mut Dic
         let readiness = |one: &Favourite<ProductNo>| {
             let fresh = habits.iter().all(|habit| habit.product != one.product);
             let noun = truth.product(one.product).and_then(|product| nouns.get(usize::from(product.need)));
-            noun.filter(|noun| fresh && noun.season == Season::AllYear).map_or(0.0, |noun| one.weight.max(0.02) * noun.habit)
+            noun.filter(|noun| fresh && noun.season == Season::AllYear)
+                .map_or(0.0, |noun| one.weight.max(0.02) * noun.habit)
         };
         let Some(product) = pick_weighted(roll, &favourites, readiness).map(|one| one.product) else { break };
         let Some(item) = truth.product(product) else { break };
@@ -120,7 +126,8 @@ pub(crate) fn people(truth: &Truth, places: &[Place], city_weights: &[f32]) -> P
         })
         .collect();
     let all: Vec<_> = (0..truth.spec.customers).into_par_iter().map(|no| person(truth, no, places, &cities)).collect();
-    let mut people = People { rows: Vec::with_capacity(all.len()), identities: Vec::new(), truths: Vec::with_capacity(all.len()) };
+    let mut people =
+        People { rows: Vec::with_capacity(all.len()), identities: Vec::new(), truths: Vec::with_capacity(all.len()) };
     for (row, identities, truth) in all {
         people.rows.push(row);
         people.identities.extend(identities);
@@ -144,7 +151,12 @@ fn at(spec: &WorldSpec, day: f32) -> Option<Timestamp> {
     Timestamp::from_second(spec.start_s() + (f64::from(day) * DAY_S as f64) as i64).ok()
 }
 
-fn person(truth: &Truth, no: CustomerNo, places: &[Place], cities: &[f32]) -> (Customer, Vec<Identity>, CustomerTruth<ProductNo>) {
+fn person(
+    truth: &Truth,
+    no: CustomerNo,
+    places: &[Place],
+    cities: &[f32],
+) -> (Customer, Vec<Identity>, CustomerTruth<ProductNo>) {
     let spec = &truth.spec;
     let roll = &mut dice(spec.seed, Stream::People, u64::from(no));
     let trade = chance(roll, if spec.preset == Preset::GiftShop { 0.28 } else { 0.04 });
@@ -175,7 +187,8 @@ fn person(truth: &Truth, no: CustomerNo, places: &[Place], cities: &[f32]) -> (C
             (lognormal(roll, 9.0, 0.45), lognormal(roll, 2.6, 0.4) * big)
         }
     };
-    let open = |roll: &mut Dice, middle: f32, spread: f32, low, high| tidy((middle + spread * normal(roll)).clamp(low, high));
+    let open =
+        |roll: &mut Dice, middle: f32, spread: f32, low, high| tidy((middle + spread * normal(roll)).clamp(low, high));
     let customer_id = format!("{}", 10_001 + no);
     let truth_row = CustomerTruth {
         customer_id: customer_id.clone(),
@@ -204,7 +217,8 @@ fn person(truth: &Truth, no: CustomerNo, places: &[Place], cities: &[f32]) -> (C
         customer_type: Some(customer_type.to_owned()),
         gender: (!trade && chance(roll, 0.8)).then(|| if chance(roll, 0.6) { "female" } else { "male" }.to_owned()),
         age_band: (!trade).then(|| truth_row.age_band.clone()),
-        income_band: chance(roll, 0.5).then(|| INCOMES.get(below(roll, INCOMES.len())).copied().unwrap_or_default().to_owned()),
+        income_band: chance(roll, 0.5)
+            .then(|| INCOMES.get(below(roll, INCOMES.len())).copied().unwrap_or_default().to_owned()),
         household: (!trade).then(|| household.to_owned()),
         city_id: place.map(|place| place.city_id.clone()),
         area_id: place.and_then(|place| place.area_id.clone()),
@@ -218,7 +232,12 @@ fn person(truth: &Truth, no: CustomerNo, places: &[Place], cities: &[f32]) -> (C
         consent_push: app.then(|| chance(roll, 0.6)),
     };
     let since = row.first_seen;
-    let identity = |source: &str, source_id: String| Identity { source: source.to_owned(), source_id, customer_id: customer_id.clone(), since };
+    let identity = |source: &str, source_id: String| Identity {
+        source: source.to_owned(),
+        source_id,
+        customer_id: customer_id.clone(),
+        since,
+    };
     let mut identities = vec![identity("crm", format!("crm-{customer_id}"))];
     if matches!(channel, Channel::Web | Channel::Mobile) {
         identities.push(identity("ga4", format!("GA1.1.{}", 100_000_000 + u64::from(no) * 7)));

@@ -41,7 +41,8 @@ pub(crate) fn plant(truth: &mut Truth, offers: &[Offer]) {
         let mut chosen = Vec::new();
         for _ in 0..wanted * 50 {
             let no = below(roll, truth.customers.len());
-            let fit = truth.customers.get(no).is_some_and(|one| one.joined_day < 0.4 * days && one.left_day > days + 1_000.0);
+            let fit =
+                truth.customers.get(no).is_some_and(|one| one.joined_day < 0.4 * days && one.left_day > days + 1_000.0);
             if fit && !chosen.contains(&no) && chosen.len() < wanted {
                 chosen.push(no);
             }
@@ -69,7 +70,10 @@ pub(crate) fn plant(truth: &mut Truth, offers: &[Offer]) {
     }
     for (no, mut row) in planted {
         if let Some(customer) = truth.customers.get(no) {
-            row.probability = tidy(Truth::upsell_acceptance(customer, row.habitual_quantity as f32, row.threshold as f32, true) as f32);
+            row.probability =
+                tidy(
+                    Truth::upsell_acceptance(customer, row.habitual_quantity as f32, row.threshold as f32, true) as f32
+                );
         }
         truth.planted.push(row);
     }

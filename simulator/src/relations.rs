@@ -20,7 +20,8 @@ pub(crate) fn relate(spec: &WorldSpec, catalogue: &mut Catalogue) {
         }
     }
     let need_of = |name: &str| nouns.iter().position(|noun| noun.name == name);
-    let partners: Vec<Vec<usize>> = nouns.iter().map(|noun| noun.goes_with.iter().filter_map(|name| need_of(name)).collect()).collect();
+    let partners: Vec<Vec<usize>> =
+        nouns.iter().map(|noun| noun.goes_with.iter().filter_map(|name| need_of(name)).collect()).collect();
 
     let products = &catalogue.products;
     let mut complements: Vec<Vec<Complement<ProductNo>>> = vec![Vec::new(); products.len()];
@@ -45,11 +46,8 @@ pub(crate) fn relate(spec: &WorldSpec, catalogue: &mut Catalogue) {
             }
         }
     }
-    let substitutes: Vec<Vec<ProductNo>> = products
-        .iter()
-        .enumerate()
-        .map(|(no, product)| substitutes(catalogue, &by_need, no, product))
-        .collect();
+    let substitutes: Vec<Vec<ProductNo>> =
+        products.iter().enumerate().map(|(no, product)| substitutes(catalogue, &by_need, no, product)).collect();
     for ((product, mut links), others) in catalogue.products.iter_mut().zip(complements).zip(substitutes) {
         links.sort_by(|a, b| b.strength.total_cmp(&a.strength).then(a.product.cmp(&b.product)));
         links.truncate(MOST_COMPLEMENTS);
@@ -79,7 +77,12 @@ fn link(complements: &mut [Vec<Complement<ProductNo>>], from: ProductNo, to: Pro
 }
 
 /// Products of the same need at a price that is not far away, variants first, then the nearest price.
-fn substitutes(catalogue: &Catalogue, by_need: &[Vec<ProductNo>], no: usize, product: &ProductTruth<ProductNo>) -> Vec<ProductNo> {
+fn substitutes(
+    catalogue: &Catalogue,
+    by_need: &[Vec<ProductNo>],
+    no: usize,
+    product: &ProductTruth<ProductNo>,
+) -> Vec<ProductNo> {
     let variant_of = |no: usize| catalogue.rows.get(no).and_then(|row| row.variant_of.as_deref());
     let mine = variant_of(no);
     let candidates = by_need.get(usize::from(product.need)).map_or(&[][..], Vec::as_slice);

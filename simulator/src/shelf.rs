@@ -73,14 +73,19 @@ impl Shelf {
         let month_count = (f64::from(spec.days) / MONTH_DAYS).ceil() as u32;
         let months = (0..month_count).map(|month| {
             let day = (f64::from(month) + 0.5) * MONTH_DAYS;
-            let racks = members.iter().map(|list| Rack::new(list.iter().map(|&(no, product)| (no, demand(spec, product, day)))));
+            let racks = members
+                .iter()
+                .map(|list| Rack::new(list.iter().map(|&(no, product)| (no, demand(spec, product, day)))));
             Month { by_subcategory: racks.collect(), flyer: flyer(spec, products, month, day) }
         });
         let months = months.collect();
         let seasons = Season::SEASONAL.into_iter().map(|season| {
             let of_season = products.iter().enumerate().filter(|(_, product)| product.season == season);
             // Bestsellers of a season are few: squaring sharpens them.
-            (season, Rack::new(of_season.map(|(no, product)| (no as ProductNo, product.popularity * product.popularity))))
+            (
+                season,
+                Rack::new(of_season.map(|(no, product)| (no as ProductNo, product.popularity * product.popularity))),
+            )
         });
         let seasons = seasons.collect();
         Self { days: spec.days, by_subcategory, months, seasons, need_price: need_prices(products) }
@@ -114,7 +119,8 @@ impl Shelf {
 
     /// Something of a season that is on, if one is.
     pub fn pick_seasonal(&self, day_of_year: f32, dice: &mut Dice) -> Option<ProductNo> {
-        let (_, rack) = self.seasons.iter().find(|(season, rack)| season.is_on(day_of_year) && !rack.products.is_empty())?;
+        let (_, rack) =
+            self.seasons.iter().find(|(season, rack)| season.is_on(day_of_year) && !rack.products.is_empty())?;
         rack.pick(dice)
     }
 
@@ -130,7 +136,9 @@ fn flyer(spec: &WorldSpec, products: &[ProductTruth<ProductNo>], month: u32, day
     for _ in 0..wanted * 20 {
         let no = crate::dice::below(&mut dice, products.len());
         let taken = featured.iter().any(|&(other, _)| other as usize == no);
-        let fit = products.get(no).is_some_and(|product| product.on_sale(day) && demand(spec, product, day) > 0.3 * product.popularity);
+        let fit = products
+            .get(no)
+            .is_some_and(|product| product.on_sale(day) && demand(spec, product, day) > 0.3 * product.popularity);
         if fit && !taken {
             // The front page sells more than the last one.
             featured.push((no as ProductNo, 1.0 / (1.0 + featured.len() as f32).sqrt()));

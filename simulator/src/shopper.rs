@@ -74,9 +74,12 @@ impl<'a> Shopper<'a> {
     /// Probability that a suggestion is taken once it is looked at.
     pub fn acceptance(&self, suggestion: &Suggestion, situation: &Situation<'_>) -> f64 {
         match (suggestion.kind, self.customer, suggestion.instead_of) {
-            (Kind::UpsellQuantity, Some(customer), _) if suggestion.in_cart > 0.0 => {
-                Truth::upsell_acceptance(customer, suggestion.in_cart, suggestion.suggested_quantity, suggestion.has_offer)
-            }
+            (Kind::UpsellQuantity, Some(customer), _) if suggestion.in_cart > 0.0 => Truth::upsell_acceptance(
+                customer,
+                suggestion.in_cart,
+                suggestion.suggested_quantity,
+                suggestion.has_offer,
+            ),
             (Kind::UpsellQuantity, None, _) if suggestion.in_cart > 0.0 => 0.1,
             (Kind::UpsellProduct, _, Some(instead_of)) => {
                 self.truth.upgrade_acceptance(self.customer, self.tastes, suggestion.product, instead_of)

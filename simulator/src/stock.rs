@@ -25,7 +25,10 @@ pub(crate) fn levels(truth: &Truth, demand: &[u32]) -> Vec<Stock> {
             }
             let roll = &mut dice(truth.spec.seed, Stream::Supply, no as u64 * 64 + week as u64);
             let weekly = (units as f32 / 4.0).max(0.5);
-            let gap = product.interruptions.iter().find(|gap| f64::from(gap.from_day) <= moment && moment < f64::from(gap.to_day));
+            let gap = product
+                .interruptions
+                .iter()
+                .find(|gap| f64::from(gap.from_day) <= moment && moment < f64::from(gap.to_day));
             let cover = lognormal(roll, 5.0, 0.7).max(0.6);
             let whole = |value: f32| Decimal::from(value.round() as i64);
             let (on_hand, on_order, backordered, lead) = match gap {
@@ -33,8 +36,15 @@ pub(crate) fn levels(truth: &Truth, demand: &[u32]) -> Vec<Stock> {
                     let promised = if product.backorders { (weekly * between(roll, 0.3, 1.5)).max(1.0) } else { 0.0 };
                     (0.0, weekly * 4.0 + promised, promised, i64::from(gap.to_day - day).max(1))
                 }
-                None if product.retired_day.is_some_and(|retired| retired <= day) => (if chance(roll, 0.5) { 0.0 } else { weekly }, 0.0, 0.0, 0),
-                None => ((weekly * cover).max(1.0), if cover < 2.5 { weekly * 5.0 } else { 0.0 }, 0.0, 3 + (between(roll, 0.0, 18.0) as i64)),
+                None if product.retired_day.is_some_and(|retired| retired <= day) => {
+                    (if chance(roll, 0.5) { 0.0 } else { weekly }, 0.0, 0.0, 0)
+                }
+                None => (
+                    (weekly * cover).max(1.0),
+                    if cover < 2.5 { weekly * 5.0 } else { 0.0 },
+                    0.0,
+                    3 + (between(roll, 0.0, 18.0) as i64),
+                ),
             };
             rows.push(Stock {
                 product_id: product.product_id.clone(),

@@ -15,7 +15,7 @@ use crate::places::places;
 use crate::planted::plant;
 use crate::relations::relate;
 use crate::spec::WorldSpec;
-use crate::truth::Truth;
+use crate::truth::{Truth, usual_pulls};
 use crate::write;
 
 /// How far a long step has come.
@@ -52,7 +52,8 @@ impl World {
         let mut roll = dice(spec.seed, Stream::Tastes, 0);
         let segments = (0..SEGMENTS).map(|_| direction(&mut roll)).collect();
         let (places, city_weights) = places(spec);
-        let mut truth = Truth::new(spec.clone(), subcategories, segments, product_truths, Vec::new(), Vec::new());
+        let mut truth =
+            Truth::new(spec.clone(), usual_pulls(), subcategories, segments, product_truths, Vec::new(), Vec::new());
         let People { rows: customers, identities, truths } = people(&truth, &places, &city_weights);
         truth.set_customers(truths);
         let offers = offers::offers(&truth);

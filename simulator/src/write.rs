@@ -3,7 +3,9 @@
 
 use std::path::Path;
 
-use endcap_tables::{DatasetManifest, DatasetWriter, Interaction, Order, OrderLine, OrderStatus, TableWriter, TimeRange};
+use endcap_tables::{
+    DatasetManifest, DatasetWriter, Interaction, Order, OrderLine, OrderStatus, TableWriter, TimeRange,
+};
 use jiff::Timestamp;
 use rayon::prelude::*;
 use rust_decimal::Decimal;
@@ -36,7 +38,11 @@ struct Totals {
     demand: Vec<u32>,
 }
 
-pub(crate) fn write(world: &World, dir: &Path, progress: &mut dyn FnMut(Progress)) -> Result<DatasetManifest, SimulatorError> {
+pub(crate) fn write(
+    world: &World,
+    dir: &Path,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<DatasetManifest, SimulatorError> {
     let mut dataset = DatasetWriter::create(dir)?;
     progress(Progress { stage: "truth", done: 0, total: 1 });
     world.truth.save(dir)?;
@@ -53,8 +59,14 @@ pub(crate) fn write(world: &World, dir: &Path, progress: &mut dyn FnMut(Progress
     let mut lines = dataset.writer::<OrderLine>()?;
     let mut interactions = dataset.writer::<Interaction>()?;
     let total = u64::from(world.spec().customers);
-    let mut totals =
-        Totals { orders: 0, sessions: 0, events: 0, first_s: i64::MAX, last_s: i64::MIN, demand: vec![0; world.products.len()] };
+    let mut totals = Totals {
+        orders: 0,
+        sessions: 0,
+        events: 0,
+        first_s: i64::MAX,
+        last_s: i64::MIN,
+        demand: vec![0; world.products.len()],
+    };
     let mut from = 0;
     while from < world.spec().customers {
         let to = (from + CHUNK).min(world.spec().customers);
@@ -73,7 +85,8 @@ pub(crate) fn write(world: &World, dir: &Path, progress: &mut dyn FnMut(Progress
     dataset.add::<Interaction>(interactions.finish()?);
     dataset.write(stock::levels(&world.truth, &totals.demand))?;
     progress(Progress { stage: "stock", done: 1, total: 1 });
-    let range = (totals.first_s <= totals.last_s).then(|| TimeRange { from: timestamp(totals.first_s), to: timestamp(totals.last_s) });
+    let range = (totals.first_s <= totals.last_s)
+        .then(|| TimeRange { from: timestamp(totals.first_s), to: timestamp(totals.last_s) });
     Ok(dataset.finish(range, Some(world.spec().preset.currency().to_owned()), Vec::new())?)
 }
 
@@ -95,13 +108,15 @@ struct Chunk<'a> {
 impl<'a> Chunk<'a> {
     fn simulate(world: &'a World, customers: std::ops::Range<CustomerNo>, totals: &mut Totals) -> Self {
         let histories: Vec<History> = customers.into_par_iter().map(|no| history(&world.market, no)).collect();
-        let mut chunk = Self { world, histories, first_order: Vec::new(), first_session: Vec::new(), first_event: totals.events };
+        let mut chunk =
+            Self { world, histories, first_order: Vec::new(), first_session: Vec::new(), first_event: totals.events };
         let since = world.spec().end_s() - DEMAND_WINDOW_S;
         for history in &chunk.histories {
             chunk.first_order.push(totals.orders);
             chunk.first_session.push(totals.sessions);
             totals.orders += history.orders.len() as u64;
-            totals.sessions += (history.sessions.len() + history.orders.iter().filter(|order| order.session.is_some()).count()) as u64;
+            totals.sessions +=
+                (history.sessions.len() + history.orders.iter().filter(|order| order.session.is_some()).count()) as u64;
             totals.events += sessions(history).map(|(session, _)| session.steps.len() as u64).sum::<u64>();
             for order in &history.orders {
                 totals.first_s = totals.first_s.min(order.at_s);
@@ -116,7 +131,11 @@ impl<'a> Chunk<'a> {
         chunk
     }
 
-    fn write_sales(&self, orders: &mut TableWriter<Order>, lines: &mut TableWriter<OrderLine>) -> Result<(), SimulatorError> {
+    fn write_sales(
+        &self,
+        orders: &mut TableWriter<Order>,
+        lines: &mut TableWriter<OrderLine>,
+    ) -> Result<(), SimulatorError> {
         let mut sales: Vec<(i64, u64, bool, Sale<'_>)> = Vec::new();
         for (history, &first) in self.histories.iter().zip(&self.first_order) {
             for (order, no) in history.orders.iter().zip(first..) {
@@ -138,8 +157,13 @@ impl<'a> Chunk<'a> {
                     (order, order_id.clone(), OrderStatus::Returned, self.returned_lines(order, back, &order_id))
                 }
             };
-            let place = self.world.truth.customer(order.customer).and_then(|customer| self.world.places.get(usize::from(customer.city)));
-            let total: Decimal = rows.iter().map(|line| line.quantity * line.unit_price - line.discount.unwrap_or_default()).sum();
+            let place = self
+                .world
+                .truth
+                .customer(order.customer)
+                .and_then(|customer| self.world.places.get(usize::from(customer.city)));
+            let total: Decimal =
+                rows.iter().map(|line| line.quantity * line.unit_price - line.discount.unwrap_or_default()).sum();
             orders.push(Order {
                 order_id,
                 customer_id: (!order.guest).then(|| self.customer_id(order.customer)),
@@ -171,7 +195,9 @@ impl<'a> Chunk<'a> {
             let left = line.quantity.saturating_sub(returned);
             (left > 0).then_some((line, i64::from(left)))
         });
-        kept.zip(1..).map(|((line, units), line_no)| self.line(order_id, line_no, line, units, line.discount_cents)).collect()
+        kept.zip(1..)
+            .map(|((line, units), line_no)| self.line(order_id, line_no, line, units, line.discount_cents))
+            .collect()
     }
 
     fn returned_lines(&self, order: &PlacedOrder, back: &[(usize, u32)], order_id: &str) -> Vec<OrderLine> {
@@ -179,7 +205,14 @@ impl<'a> Chunk<'a> {
         rows.zip(1..).map(|((line, units), line_no)| self.line(order_id, line_no, line, units, 0)).collect()
     }
 
-    fn line(&self, order_id: &str, line_no: i64, line: &crate::market::Line, units: i64, discount_cents: i64) -> OrderLine {
+    fn line(
+        &self,
+        order_id: &str,
+        line_no: i64,
+        line: &crate::market::Line,
+        units: i64,
+        discount_cents: i64,
+    ) -> OrderLine {
         let offer = line.offer.and_then(|no| self.world.market.offers.get(no as usize));
         OrderLine {
             order_id: order_id.to_owned(),
@@ -194,7 +227,9 @@ impl<'a> Chunk<'a> {
 
     fn write_visits(&self, interactions: &mut TableWriter<Interaction>) -> Result<(), SimulatorError> {
         let mut steps: Vec<(i64, u64, u32, &Session, &Step, Option<u64>)> = Vec::new();
-        for ((history, &first_session), &first_order) in self.histories.iter().zip(&self.first_session).zip(&self.first_order) {
+        for ((history, &first_session), &first_order) in
+            self.histories.iter().zip(&self.first_session).zip(&self.first_order)
+        {
             for ((session, order), session_no) in sessions(history).zip(first_session..) {
                 let order_no = order.map(|order| first_order + order as u64);
                 let numbered = session.steps.iter().zip(0..);
@@ -208,7 +243,15 @@ impl<'a> Chunk<'a> {
         Ok(())
     }
 
-    fn interaction(&self, at_s: i64, session_no: u64, session: &Session, step: &Step, order_no: Option<u64>, event_no: u64) -> Interaction {
+    fn interaction(
+        &self,
+        at_s: i64,
+        session_no: u64,
+        session: &Session,
+        step: &Step,
+        order_no: Option<u64>,
+        event_no: u64,
+    ) -> Interaction {
         let Session { device, channel, referrer, .. } = session;
         let mut context = format!(r#"{{"channel":"{}","device":"{device}","referrer":"{referrer}""#, channel.as_str());
         if let Some(order_no) = order_no.filter(|_| step.act == Act::Purchase) {
@@ -233,7 +276,8 @@ impl<'a> Chunk<'a> {
 
 /// All sessions of a history; those of an order with the order's number within it.
 fn sessions(history: &History) -> impl Iterator<Item = (&Session, Option<usize>)> {
-    let of_orders = history.orders.iter().enumerate().filter_map(|(no, order)| Some((order.session.as_ref()?, Some(no))));
+    let of_orders =
+        history.orders.iter().enumerate().filter_map(|(no, order)| Some((order.session.as_ref()?, Some(no))));
     of_orders.chain(history.sessions.iter().map(|session| (session, None)))
 }
 

@@ -36,13 +36,22 @@ struct Shop {
     batches: Mutex<Vec<String>>,
 }
 
-async fn recommend(State(shop): State<Arc<Shop>>, Json(request): Json<RecommendationRequest>) -> Json<RecommendationResponse> {
+async fn recommend(
+    State(shop): State<Arc<Shop>>,
+    Json(request): Json<RecommendationRequest>,
+) -> Json<RecommendationResponse> {
     request.validate().expect("a shopper's request is valid");
     let no = shop.requests.fetch_add(1, Ordering::SeqCst);
     let truth = &shop.world.truth;
     let cart: HashSet<&str> = request.cart.iter().map(|line| &*line.product_id).collect();
     let related = request.cart.iter().flat_map(|line| truth.true_complements(&line.product_id)).map(|link| link.0);
-    let usual = request.customer_id.as_deref().map(|id| truth.true_habits(id)).unwrap_or_default().into_iter().map(|habit| habit.0);
+    let usual = request
+        .customer_id
+        .as_deref()
+        .map(|id| truth.true_habits(id))
+        .unwrap_or_default()
+        .into_iter()
+        .map(|habit| habit.0);
     let mut seen = HashSet::new();
     let items: Vec<&str> = related.chain(usual).filter(|id| !cart.contains(id) && seen.insert(*id)).take(8).collect();
     let items = items.iter().zip(1..).map(|(id, rank)| Item {
@@ -118,7 +127,13 @@ async fn open_shop(refuse: u64) -> (Arc<Shop>, String) {
 }
 
 fn fast(url: &str, visits: u64) -> LiveSpec {
-    LiveSpec { visits_per_s: 400.0, visits: Some(visits), think_time: Duration::ZERO, run_id: "t".to_owned(), ..LiveSpec::new(url) }
+    LiveSpec {
+        visits_per_s: 400.0,
+        visits: Some(visits),
+        think_time: Duration::ZERO,
+        run_id: "t".to_owned(),
+        ..LiveSpec::new(url)
+    }
 }
 
 async fn shop_with(shop: &Shop, spec: LiveSpec) -> LiveReport {
@@ -134,10 +149,17 @@ async fn shoppers_speak_the_contract() {
     assert_eq!((report.visits_started, report.visits_finished + report.visits_dropped), (250, 250));
     assert_eq!(report.recommendations.requests, shop.requests.load(Ordering::SeqCst));
     assert_eq!(report.recommendation_latency.calls, report.recommendations.requests);
-    assert!(report.recommendation_latency.p50_ms > 0.0 && report.recommendation_latency.p50_ms <= report.recommendation_latency.p99_ms);
+    assert!(
+        report.recommendation_latency.p50_ms > 0.0
+            && report.recommendation_latency.p50_ms <= report.recommendation_latency.p99_ms
+    );
     assert_eq!(report.by_version.values().map(|tally| tally.requests).sum::<u64>(), report.recommendations.requests);
     assert_eq!(report.by_version.len(), 2);
-    assert!(report.recommendations.accepted > 50 && report.recommendations.declined > 5 && report.recommendations.clicked > 5);
+    assert!(
+        report.recommendations.accepted > 50
+            && report.recommendations.declined > 5
+            && report.recommendations.clicked > 5
+    );
 
     let events = shop.events.lock().unwrap();
     assert_eq!(report.events_accepted, events.len() as u64);
@@ -145,8 +167,12 @@ async fn shoppers_speak_the_contract() {
     assert_eq!(ids.len(), events.len(), "event ids are unique");
     let mut seen: HashMap<EventType, u64> = HashMap::new();
     events.iter().for_each(|event| *seen.entry(event.event_type).or_default() += 1);
-    use EventType::{AddToCart, BeginCheckout, Purchase, RecommendationAccepted, RecommendationDeclined, SelectItem, ViewItem};
-    for wanted in [AddToCart, BeginCheckout, Purchase, RecommendationAccepted, RecommendationDeclined, SelectItem, ViewItem] {
+    use EventType::{
+        AddToCart, BeginCheckout, Purchase, RecommendationAccepted, RecommendationDeclined, SelectItem, ViewItem,
+    };
+    for wanted in
+        [AddToCart, BeginCheckout, Purchase, RecommendationAccepted, RecommendationDeclined, SelectItem, ViewItem]
+    {
         assert!(seen.contains_key(&wanted), "no {wanted:?}: {seen:?}");
     }
     assert_eq!(seen[&RecommendationAccepted], report.recommendations.accepted);

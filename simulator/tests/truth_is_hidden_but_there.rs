@@ -72,13 +72,18 @@ fn precision(world: &World, baskets: &[Basket], score: impl Fn(f64, f64) -> f64)
             .filter_map(|other| {
                 let seen = *pairs.get(&(no, other))?;
                 let expected = (0..months).filter(|&month| orders[month] > 0.0);
-                let expected: f64 = expected.map(|month| sold[month][no as usize] * sold[month][other as usize] / orders[month]).sum();
+                let expected: f64 =
+                    expected.map(|month| sold[month][no as usize] * sold[month][other as usize] / orders[month]).sum();
                 Some((score(seen, expected), other))
             })
             .collect();
         ranked.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
         let wanted = product.complements.len().min(5);
-        hits += ranked.iter().take(wanted).filter(|(_, other)| product.complements.iter().any(|link| link.product == *other)).count() as f64;
+        hits += ranked
+            .iter()
+            .take(wanted)
+            .filter(|(_, other)| product.complements.iter().any(|link| link.product == *other))
+            .count() as f64;
         shown += wanted as f64;
     }
     assert!(shown > 100.0, "too few products sell often enough to judge");
@@ -101,7 +106,8 @@ fn counting_pairs_is_confounded_but_the_truth_can_be_found() {
 #[test]
 fn complements_are_what_buyers_take_too_with_their_strength() {
     let (world, baskets) = shop(&WorldSpec::new(Preset::GiftShop, 1_500, 150, 365, 6));
-    let holding: Vec<HashSet<ProductNo>> = baskets.iter().map(|basket| basket.lines.iter().map(|line| line.0).collect()).collect();
+    let holding: Vec<HashSet<ProductNo>> =
+        baskets.iter().map(|basket| basket.lines.iter().map(|line| line.0).collect()).collect();
     let (mut said, mut seen, mut links) = (0.0, 0.0, 0);
     for (no, product) in world.truth.products.iter().enumerate().filter(|(_, product)| product.launched_day == 0) {
         let with: Vec<_> = holding.iter().filter(|basket| basket.contains(&(no as ProductNo))).collect();
@@ -128,14 +134,17 @@ fn planted_customers_stop_just_short_of_their_offer() {
     let baskets = baskets(&world, dir.path());
     let planted = &world.truth.planted;
     assert!(planted.iter().filter(|row| row.offer_id == "B7G2").count() >= 6);
-    let offers: HashMap<String, Offer> = read::<Offer>(dir.path()).unwrap().into_iter().map(|offer| (offer.offer_id.clone(), offer)).collect();
+    let offers: HashMap<String, Offer> =
+        read::<Offer>(dir.path()).unwrap().into_iter().map(|offer| (offer.offer_id.clone(), offer)).collect();
     let offer_day = (offers["B7G2"].valid_from.unwrap().as_second() - world.spec().start_s()) / 86_400;
     let (mut short_before, mut before, mut reached_after, mut after) = (0, 0, 0, 0);
     for row in planted {
         assert!(row.habitual_quantity < row.threshold && row.habitual_quantity * 2 >= row.threshold, "{row:?}");
         assert!(row.probability > 0.3, "{row:?}");
         let habits = world.truth.true_habits(&row.customer_id);
-        assert!(habits.contains(habits.iter().find(|habit| habit.0 == row.product_id && habit.2 == row.habitual_quantity).unwrap()));
+        assert!(habits.contains(
+            habits.iter().find(|habit| habit.0 == row.product_id && habit.2 == row.habitual_quantity).unwrap()
+        ));
         if row.offer_id != "B7G2" {
             continue;
         }
@@ -154,7 +163,10 @@ fn planted_customers_stop_just_short_of_their_offer() {
     }
     assert!(before > 30 && after > 10, "{before} purchases before the offer, {after} with it");
     assert!(short_before * 10 > before * 8, "{short_before} of {before} were short of seven");
-    assert!(reached_after * 10 > after * 3 && reached_after * 10 < after * 9, "{reached_after} of {after} reached the offer");
+    assert!(
+        reached_after * 10 > after * 3 && reached_after * 10 < after * 9,
+        "{reached_after} of {after} reached the offer"
+    );
 }
 
 #[test]
@@ -173,7 +185,8 @@ fn customers_near_a_price_break_jump_to_it() {
         let own = breaks.get(&product).copied();
         let cheap = world.truth.product(product).unwrap().price_cents <= 400;
         for least in [12.0, 24.0] {
-            if !cheap || own.is_some_and(|own| (own - least).abs() > 0.1) || quantity < least / 2.0 || quantity > least {
+            if !cheap || own.is_some_and(|own| (own - least).abs() > 0.1) || quantity < least / 2.0 || quantity > least
+            {
                 continue;
             }
             counts[usize::from(own.is_some())][usize::from(quantity >= least)] += 1.0;
@@ -189,7 +202,10 @@ fn customers_near_a_price_break_jump_to_it() {
 fn share_of_old_needs(world: &World, baskets: &[Basket], from_day: i64, who: impl Fn(u32) -> bool) -> f64 {
     let (mut old, mut all) = (0.0, 0.0);
     for basket in baskets.iter().filter(|basket| basket.day >= from_day) {
-        let Some(no) = basket.customer.as_deref().and_then(|id| world.truth.customer_no(id)).filter(|&no| who(no)) else { continue };
+        let Some(no) = basket.customer.as_deref().and_then(|id| world.truth.customer_no(id)).filter(|&no| who(no))
+        else {
+            continue;
+        };
         let needs = &world.truth.customer(no).unwrap().tastes.needs;
         for line in &basket.lines {
             let subcategory = world.truth.product(line.0).unwrap().subcategory;
@@ -209,10 +225,11 @@ fn a_change_of_taste_changes_what_is_bought_from_its_day_on_and_by_its_customers
     let changes = |no: u32| world.truth.changes_taste(no, &change);
     let share = (0..600).filter(|&no| changes(no)).count();
     assert!((240..360).contains(&share), "{share} of 600 change");
-    let of = |baskets: &[Basket], pick: &dyn Fn(&Basket) -> bool| -> Vec<(Option<String>, i64, Vec<(ProductNo, f64)>)> {
-        let kept = baskets.iter().filter(|basket| pick(basket));
-        kept.map(|basket| (basket.customer.clone(), basket.day, basket.lines.clone())).collect()
-    };
+    let of =
+        |baskets: &[Basket], pick: &dyn Fn(&Basket) -> bool| -> Vec<(Option<String>, i64, Vec<(ProductNo, f64)>)> {
+            let kept = baskets.iter().filter(|basket| pick(basket));
+            kept.map(|basket| (basket.customer.clone(), basket.day, basket.lines.clone())).collect()
+        };
     let unchanged = |basket: &Basket| {
         let no = basket.customer.as_deref().and_then(|id| world.truth.customer_no(id));
         no.is_some_and(|no| !changes(no))
@@ -243,7 +260,10 @@ fn the_judge_knows_needs_habits_complements_and_carts() {
             assert!((0.0..=0.95).contains(&here));
             any += here;
             all += 1.0;
-            assert!(truth.acceptance(who, id, Placement::Cart, &[id]).abs() < f64::EPSILON, "what is in the cart is not taken again");
+            assert!(
+                truth.acceptance(who, id, Placement::Cart, &[id]).abs() < f64::EPSILON,
+                "what is in the cart is not taken again"
+            );
             if let Some((best, _)) = truth.true_complements(id).first() {
                 with_cart += truth.acceptance(who, best, Placement::Cart, &[id]);
                 without += truth.acceptance(who, best, Placement::Cart, &[]);
@@ -251,13 +271,42 @@ fn the_judge_knows_needs_habits_complements_and_carts() {
             }
         }
     }
-    assert!(with_cart / pairs > 2.5 * without / pairs, "complements: {} with the cart, {} without", with_cart / pairs, without / pairs);
+    assert!(
+        with_cart / pairs > 2.5 * without / pairs,
+        "complements: {} with the cart, {} without",
+        with_cart / pairs,
+        without / pairs
+    );
     assert!(habit / habits > 4.0 * any / all, "habits: {}, any product: {}", habit / habits, any / all);
     assert!(truth.acceptance("nobody", &truth.products[0].product_id, Placement::Home, &[]) > 0.0);
-    assert!(truth.acceptance(&truth.customers[0].customer_id, "no such product", Placement::Home, &[]).abs() < f64::EPSILON);
+    assert!(
+        truth.acceptance(&truth.customers[0].customer_id, "no such product", Placement::Home, &[]).abs() < f64::EPSILON
+    );
     // Retired products are not taken by anyone.
     let retired = truth.products.iter().find(|product| product.retired_day.is_some()).unwrap();
-    assert!(truth.acceptance(&truth.customers[0].customer_id, &retired.product_id, Placement::Home, &[]).abs() < f64::EPSILON);
+    assert!(
+        truth.acceptance(&truth.customers[0].customer_id, &retired.product_id, Placement::Home, &[]).abs()
+            < f64::EPSILON
+    );
+}
+
+#[test]
+fn a_cart_draws_in_what_any_of_its_products_draws_in() {
+    let world = World::generate(&WorldSpec::new(Preset::GiftShop, 60, 200, 100, 4)).unwrap();
+    let truth = &world.truth;
+    let two: Vec<&str> = truth
+        .products
+        .iter()
+        .filter(|product| product.complements.len() > 1)
+        .take(2)
+        .map(|product| product.product_id.as_str())
+        .collect();
+    let of_cart = truth.true_complements_of_cart(&two);
+    assert!(of_cart.is_sorted_by(|a, b| a.1 >= b.1) && of_cart.iter().all(|(id, _)| !two.contains(id)));
+    for (product, strength) in two.iter().flat_map(|id| truth.true_complements(id)).filter(|(id, _)| !two.contains(id))
+    {
+        assert!(of_cart.iter().any(|(id, together)| *id == product && *together >= strength - 1e-6));
+    }
 }
 
 #[test]
@@ -286,8 +335,15 @@ fn reactions_follow_the_acceptance_probabilities() {
         let placement = Placement::ALL[no % Placement::ALL.len()];
         let situation = Situation { placement, cart: &cart, looking_at: None, day: 199.0, days_since_bought: None };
         let rank = 1 + (no % 4) as u32;
-        let suggestion =
-            Suggestion { product, rank, kind: Kind::CrossSell, suggested_quantity: 2.0, in_cart: 0.0, has_offer: false, instead_of: None };
+        let suggestion = Suggestion {
+            product,
+            rank,
+            kind: Kind::CrossSell,
+            suggested_quantity: 2.0,
+            in_cart: 0.0,
+            has_offer: false,
+            instead_of: None,
+        };
         let likely = shopper.acceptance(&suggestion, &situation) * Truth::attention(rank);
         let mut taken = 0.0;
         for _ in 0..draws {

@@ -4,11 +4,11 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::Path;
 
-use endcap_recommender::offers::Terms;
+use endcap_recommender::offers::{AmountPer, Terms};
 use endcap_simulator::{Preset, Progress, World, WorldSpec};
 use endcap_tables::{
-    Brand, Category, Customer, DatasetManifest, Identity, Interaction, MANIFEST_FILE, Offer, Order, OrderLine, OrderStatus, Place,
-    Product, Stock, read,
+    Brand, Category, Customer, DatasetManifest, Identity, Interaction, MANIFEST_FILE, Offer, Order, OrderLine,
+    OrderStatus, Place, Product, Stock, read,
 };
 use rust_decimal::Decimal;
 
@@ -25,7 +25,10 @@ fn written(spec: &WorldSpec) -> (tempfile::TempDir, World, DatasetManifest) {
 
 fn truth_bytes(dir: &Path) -> BTreeMap<String, Vec<u8>> {
     let files = std::fs::read_dir(dir.join("truth")).unwrap();
-    files.map(|file| file.unwrap()).map(|file| (file.file_name().into_string().unwrap(), std::fs::read(file.path()).unwrap())).collect()
+    files
+        .map(|file| file.unwrap())
+        .map(|file| (file.file_name().into_string().unwrap(), std::fs::read(file.path()).unwrap()))
+        .collect()
 }
 
 #[test]
@@ -198,7 +201,8 @@ fn the_shop_looks_like_one() {
             assert!(by_status(status.as_str()) > 0, "no order is {}", status.as_str());
         }
         assert!(by_status("cancelled") * 20 < placed && by_status("returned") * 10 < placed);
-        let status: HashMap<&str, &str> = orders.iter().map(|order| (order.order_id.as_str(), order.status.as_str())).collect();
+        let status: HashMap<&str, &str> =
+            orders.iter().map(|order| (order.order_id.as_str(), order.status.as_str())).collect();
         for line in &lines {
             let returned = status[line.order_id.as_str()] == "returned";
             assert_eq!(line.quantity < Decimal::ZERO, returned, "order {}", line.order_id);
@@ -215,7 +219,8 @@ fn the_shop_looks_like_one() {
         assert!((0.5..1.0).contains(&repeaters), "{preset}: {repeaters} of the customers come again");
 
         // Prices are log-normal: skewed to the right as money, about symmetric as logarithms.
-        let mut prices: Vec<f64> = world.truth.products.iter().map(|product| product.price_cents as f64 / 100.0).collect();
+        let mut prices: Vec<f64> =
+            world.truth.products.iter().map(|product| product.price_cents as f64 / 100.0).collect();
         prices.sort_by(f64::total_cmp);
         let mean = prices.iter().sum::<f64>() / prices.len() as f64;
         let median = prices[prices.len() / 2];
@@ -275,7 +280,8 @@ fn there_is_an_offer_of_every_type_at_the_end_and_after_it() {
                 assert!(in_force.contains(wanted), "{preset}: no {wanted} on {label}");
             }
         }
-        let used: BTreeSet<String> = read::<OrderLine>(dir.path()).unwrap().into_iter().filter_map(|line| line.offer_id).collect();
+        let used: BTreeSet<String> =
+            read::<OrderLine>(dir.path()).unwrap().into_iter().filter_map(|line| line.offer_id).collect();
         for id in ["B7G2", "GIFT", "FLYER-01"] {
             assert!(used.contains(id), "{preset}: nobody used {id}");
         }
@@ -293,8 +299,93 @@ fn stock_runs_out_and_is_promised() {
     let last = stock.iter().map(|row| row.as_of).max().unwrap();
     let at_end: Vec<&Stock> = stock.iter().filter(|row| row.as_of == last).collect();
     let out = at_end.iter().filter(|row| row.on_hand == Decimal::ZERO).count();
-    let promised = at_end.iter().filter(|row| row.on_hand == Decimal::ZERO && row.backordered > Some(Decimal::ZERO)).count();
+    let promised =
+        at_end.iter().filter(|row| row.on_hand == Decimal::ZERO && row.backordered > Some(Decimal::ZERO)).count();
     assert!(out > 10 && out < at_end.len() / 5, "{out} of {} are out of stock", at_end.len());
     assert!(promised > 2 && promised < out, "{promised} of {out} are promised");
     assert!(stock.iter().all(|row| row.on_hand >= Decimal::ZERO));
+}
+
+/// Every line that names an offer paid what the offer says, when it was in force; counted again from the tables alone.
+#[test]
+fn offers_were_applied_as_their_terms_say() {
+    for preset in [Preset::GiftShop, Preset::Grocery] {
+        let (dir, world, _) = written(&spec(preset, 33));
+        let dir = dir.path();
+        let offers: HashMap<String, Offer> =
+            read::<Offer>(dir).unwrap().into_iter().map(|offer| (offer.offer_id.clone(), offer)).collect();
+        let orders: HashMap<String, Order> =
+            read::<Order>(dir).unwrap().into_iter().map(|order| (order.order_id.clone(), order)).collect();
+        let list: HashMap<&str, Decimal> =
+            world.products.iter().map(|row| (row.product_id.as_str(), row.list_price.unwrap())).collect();
+        let mut by_order: HashMap<String, Vec<OrderLine>> = HashMap::new();
+        for line in read::<OrderLine>(dir).unwrap() {
+            by_order.entry(line.order_id.clone()).or_default().push(line);
+        }
+        let mut checked: BTreeMap<String, u32> = BTreeMap::new();
+        for (order_id, lines) in &by_order {
+            let order = &orders[order_id];
+            for line in lines {
+                let price = list[line.product_id.as_str()];
+                let discount = line.discount.unwrap_or_default();
+                let Some(offer) = line.offer_id.as_ref().map(|id| &offers[id]) else {
+                    assert_eq!((line.unit_price, discount), (price, Decimal::ZERO));
+                    continue;
+                };
+                assert!(
+                    offer.valid_from.is_none_or(|from| from <= order.ordered_at),
+                    "{} before it began",
+                    offer.offer_id
+                );
+                assert!(offer.valid_to.is_none_or(|to| order.ordered_at < to), "{} after it ended", offer.offer_id);
+                let terms: serde_json::Value = serde_json::from_str(&offer.terms).unwrap();
+                let typed: Terms =
+                    serde_json::from_value(serde_json::json!({"type": offer.offer_type, "terms": terms})).unwrap();
+                let gross = line.quantity * line.unit_price;
+                match typed {
+                    Terms::BuyXGetY { buy, get, .. } => {
+                        let free = discount / line.unit_price;
+                        let paid = line.quantity - free;
+                        assert_eq!(free, (paid / Decimal::from(buy)).floor() * Decimal::from(get));
+                        assert!(free > Decimal::ZERO);
+                    }
+                    Terms::TierPrice { tiers } => {
+                        let best = tiers
+                            .iter()
+                            .filter(|tier| Decimal::from(tier.min_quantity) <= line.quantity)
+                            .map(|tier| tier.unit_price)
+                            .min();
+                        // What came back later may leave less than the tier.
+                        assert!(best.is_none_or(|best| line.unit_price == best) && line.unit_price < price);
+                    }
+                    Terms::PercentOff { percent } => {
+                        assert!((discount - gross * percent / Decimal::ONE_HUNDRED).abs() <= Decimal::new(1, 2));
+                    }
+                    Terms::AmountOff { amount, per: AmountPer::Unit } => {
+                        assert_eq!(discount, (amount * line.quantity).min(gross))
+                    }
+                    Terms::AmountOff { amount, per: AmountPer::Order } => assert_eq!(discount, amount.min(gross)),
+                    Terms::GiftOverTotal { min_total, quantity, .. } => {
+                        assert_eq!((discount, line.quantity), (gross, Decimal::from(quantity)));
+                        // The order stays above the least, but for what came back of it.
+                        assert!(orders.contains_key(&format!("R{order_id}")) || order.total.unwrap() >= min_total);
+                    }
+                    Terms::BundlePrice { products, price } => {
+                        let parts: Vec<&OrderLine> =
+                            lines.iter().filter(|other| other.offer_id == line.offer_id).collect();
+                        assert_eq!(parts.len(), products.len());
+                        let times = parts.iter().map(|part| part.quantity).min().unwrap();
+                        let full: Decimal =
+                            products.iter().map(|(id, count)| list[&**id] * Decimal::from(*count)).sum();
+                        let saved: Decimal = parts.iter().filter_map(|part| part.discount).sum();
+                        assert_eq!(saved, (full - price) * times);
+                    }
+                }
+                *checked.entry(offer.offer_type.clone()).or_default() += 1;
+            }
+        }
+        for wanted in ["BuyXGetY", "TierPrice", "PercentOff", "AmountOff", "BundlePrice", "GiftOverTotal"] {
+            assert!(checked.contains_key(wanted), "{preset}: no line used a {wanted}: {checked:?}");
+        }
+    }
 }

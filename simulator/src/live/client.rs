@@ -36,7 +36,8 @@ pub(super) struct Outcome {
 impl Outcome {
     /// What the server said about the first event that it refused.
     pub fn first_rejection(&self) -> Option<String> {
-        let rejected = self.results.iter().find(|result| result.get("status").is_some_and(|status| status == "rejected"))?;
+        let rejected =
+            self.results.iter().find(|result| result.get("status").is_some_and(|status| status == "rejected"))?;
         let text = |field| rejected.get(field).and_then(Value::as_str).unwrap_or_default();
         Some(format!("{}: {}", text("pointer"), text("detail")))
     }
@@ -91,14 +92,28 @@ impl Client {
             url.set_path(&format!("{}{path}", url.path().trim_end_matches('/')));
             url
         };
-        Ok(Self { http, recommendations: path("/v1/recommendations"), events: path("/v1/events"), event_attempts: event_attempts.max(1) })
+        Ok(Self {
+            http,
+            recommendations: path("/v1/recommendations"),
+            events: path("/v1/events"),
+            event_attempts: event_attempts.max(1),
+        })
     }
 
     /// Asks once: a page that waits for a second try has been left.
-    pub async fn recommend(&self, request: &RecommendationRequest) -> (Duration, Result<RecommendationResponse, Failure>) {
+    pub async fn recommend(
+        &self,
+        request: &RecommendationRequest,
+    ) -> (Duration, Result<RecommendationResponse, Failure>) {
         let began = Instant::now();
         let answer = async {
-            let response = self.http.post(self.recommendations.clone()).json(request).send().await.map_err(|error| failure(&error))?;
+            let response = self
+                .http
+                .post(self.recommendations.clone())
+                .json(request)
+                .send()
+                .await
+                .map_err(|error| failure(&error))?;
             if !response.status().is_success() {
                 return Err(refused(response).await);
             }
@@ -121,7 +136,8 @@ impl Client {
                     return (began.elapsed(), outcome);
                 }
                 Ok(response) => {
-                    let again = matches!(response.status(), StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS);
+                    let again =
+                        matches!(response.status(), StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS);
                     let header = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
                     let wait = header.and_then(|text| text.parse().ok()).map(Duration::from_secs);
                     (refused(response).await, wait, again)

@@ -135,9 +135,13 @@ impl Run {
     fn has_changed(&self, customer: CustomerNo) -> bool {
         let truth = &self.world.truth;
         let day = truth.spec.day_at(self.now_s());
-        let of_history = truth.spec.taste_change.is_some_and(|change| day >= f64::from(change.day) && truth.changes_taste(customer, &change));
+        let of_history = truth
+            .spec
+            .taste_change
+            .is_some_and(|change| day >= f64::from(change.day) && truth.changes_taste(customer, &change));
         let of_run = self.spec.taste_change.is_some_and(|change| {
-            self.began.elapsed() >= change.after && truth.changes_taste(customer, &TasteChange { day: 0, share: change.share })
+            self.began.elapsed() >= change.after
+                && truth.changes_taste(customer, &TasteChange { day: 0, share: change.share })
         });
         of_history || of_run
     }
@@ -162,7 +166,9 @@ pub async fn run(
     let url = spec.validate()?;
     let client = Client::new(&url, spec.request_timeout, spec.event_attempts)?;
     let days = world.truth.spec.days as f32;
-    let staying = |(_, customer): &(usize, &crate::truth::CustomerTruth<ProductNo>)| customer.left_day > days && customer.joined_day < days;
+    let staying = |(_, customer): &(usize, &crate::truth::CustomerTruth<ProductNo>)| {
+        customer.left_day > days && customer.joined_day < days
+    };
     let regulars: Vec<(CustomerNo, f32)> = world
         .truth
         .customers

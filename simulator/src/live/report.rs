@@ -87,7 +87,11 @@ struct Inner {
 
 impl Default for Inner {
     fn default() -> Self {
-        Self { report: LiveReport::default(), recommendation_us: Histogram::new(3).ok(), event_us: Histogram::new(3).ok() }
+        Self {
+            report: LiveReport::default(),
+            recommendation_us: Histogram::new(3).ok(),
+            event_us: Histogram::new(3).ok(),
+        }
     }
 }
 
@@ -214,7 +218,12 @@ impl Recorder {
     }
 }
 
-fn for_each_tally(report: &mut LiveReport, placement: Placement, answer: &RecommendationResponse, count: impl Fn(&mut Tally)) {
+fn for_each_tally(
+    report: &mut LiveReport,
+    placement: Placement,
+    answer: &RecommendationResponse,
+    count: impl Fn(&mut Tally),
+) {
     count(&mut report.recommendations);
     count(report.by_version.entry(answer.version.clone()).or_default());
     count(report.by_placement.entry(placement.as_str().to_owned()).or_default());

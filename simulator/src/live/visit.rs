@@ -248,10 +248,12 @@ impl Visit<'_> {
         let cart: Vec<ProductNo> = self.cart.iter().map(|line| line.0).collect();
         let shopper = Shopper { truth, customer: Some(self.customer), tastes: Some(&self.tastes) };
         let situation = Situation { placement, cart: &cart, looking_at, day: self.day(), days_since_bought: None };
-        let reactions = shopper.reacts(&mut self.dice, &situation, &suggestions, |product| self.run.last_bought(self.no, product));
+        let reactions =
+            shopper.reacts(&mut self.dice, &situation, &suggestions, |product| self.run.last_bought(self.no, product));
         self.run.recorder.reactions(placement, answer, &suggestions, &reactions);
         for (suggestion, reaction) in suggestions.iter().zip(&reactions) {
-            let offer = answer.items.iter().find(|item| item.rank == suggestion.rank).and_then(|item| item.offer.as_ref());
+            let offer =
+                answer.items.iter().find(|item| item.rank == suggestion.rank).and_then(|item| item.offer.as_ref());
             let about = [
                 ("product_id", self.id(suggestion.product)),
                 ("request_id", answer.request_id.as_str().into()),
@@ -317,7 +319,9 @@ impl Visit<'_> {
         let day = self.day();
         {
             let mut last_bought = self.run.last_bought.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-            for habit in self.tastes.habits.iter().filter(|habit| lines.iter().any(|line| line.product == habit.product)) {
+            for habit in
+                self.tastes.habits.iter().filter(|habit| lines.iter().any(|line| line.product == habit.product))
+            {
                 last_bought.insert((self.no, habit.product), day);
             }
         }

@@ -1,13 +1,15 @@
 //! The truth's files: `truth/world.json`, `products.jsonl`, `customers.jsonl`, `offer_upsells.jsonl`.
 
+use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::io::{BufRead, BufReader, BufWriter, Write};
 use std::path::Path;
 
+use endcap_recommender::request::Placement;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::{CustomerTruth, DIMENSIONS, PlantedUpsell, ProductNo, ProductTruth, SubcategoryTruth, Truth};
+use super::{CustomerTruth, DIMENSIONS, PlantedUpsell, ProductNo, ProductTruth, Pull, SubcategoryTruth, Truth};
 use crate::SimulatorError;
 use crate::spec::WorldSpec;
 
@@ -23,6 +25,7 @@ const PLANTED: &str = "offer_upsells.jsonl";
 struct WorldFile {
     format: String,
     spec: WorldSpec,
+    placements: BTreeMap<Placement, Pull>,
     subcategories: Vec<SubcategoryTruth>,
     segments: Vec<[f32; DIMENSIONS]>,
 }
@@ -33,11 +36,16 @@ pub(super) fn save(truth: &Truth, dir: &Path) -> Result<(), SimulatorError> {
     let world = WorldFile {
         format: FORMAT.to_owned(),
         spec: truth.spec.clone(),
+        placements: truth.placements.clone(),
         subcategories: truth.subcategories.clone(),
         segments: truth.segments.clone(),
     };
     let id = |no: ProductNo| -> Result<&str, SimulatorError> {
-        truth.id(no).ok_or_else(|| SimulatorError::Mismatch { path: folder.clone(), line: 0, what: format!("no product has number {no}") })
+        truth.id(no).ok_or_else(|| SimulatorError::Mismatch {
+            path: folder.clone(),
+            line: 0,
+            what: format!("no product has number {no}"),
+        })
     };
     write_lines(&folder.join(WORLD), std::iter::once(Ok(world)))?;
     write_lines(&folder.join(PRODUCTS), truth.products.iter().map(|product| product.clone().try_map(id)))?;
@@ -45,7 +53,10 @@ pub(super) fn save(truth: &Truth, dir: &Path) -> Result<(), SimulatorError> {
     write_lines(&folder.join(PLANTED), truth.planted.iter().map(Ok))
 }
 
-fn write_lines<T: Serialize>(path: &Path, rows: impl Iterator<Item = Result<T, SimulatorError>>) -> Result<(), SimulatorError> {
+fn write_lines<T: Serialize>(
+    path: &Path,
+    rows: impl Iterator<Item = Result<T, SimulatorError>>,
+) -> Result<(), SimulatorError> {
     let failed = |source| SimulatorError::Write { path: path.to_owned(), source };
     let mut file = BufWriter::new(File::create(path).map_err(failed)?);
     for row in rows {
@@ -55,12 +66,19 @@ fn write_lines<T: Serialize>(path: &Path, rows: impl Iterator<Item = Result<T, S
     file.flush().map_err(failed)
 }
 
-fn read_lines<T: DeserializeOwned>(path: &Path, mut each: impl FnMut(usize, T) -> Result<(), SimulatorError>) -> Result<(), SimulatorError> {
+fn read_lines<T: DeserializeOwned>(
+    path: &Path,
+    mut each: impl FnMut(usize, T) -> Result<(), SimulatorError>,
+) -> Result<(), SimulatorError> {
     let failed = |source| SimulatorError::Open { path: path.to_owned(), source };
     let file = BufReader::new(File::open(path).map_err(failed)?);
     for (line, text) in file.lines().enumerate() {
         let line = line + 1;
-        let row = serde_json::from_str(&text.map_err(failed)?).map_err(|source| SimulatorError::Json { path: path.to_owned(), line, source })?;
+        let row = serde_json::from_str(&text.map_err(failed)?).map_err(|source| SimulatorError::Json {
+            path: path.to_owned(),
+            line,
+            source,
+        })?;
         each(line, row)?;
     }
     Ok(())
@@ -89,12 +107,13 @@ pub(super) fn load(dir: &Path) -> Result<Truth, SimulatorError> {
         by_id.push(row);
         Ok(())
     })?;
-    let numbers: std::collections::HashMap<String, ProductNo> =
+    let numbers: HashMap<String, ProductNo> =
         by_id.iter().enumerate().map(|(no, product)| (product.product_id.clone(), no as u32)).collect();
     let number = |path: &Path, line: usize, id: String| {
         numbers.get(&id).copied().ok_or_else(|| mismatch(path, line, format!("product {id} is not in {PRODUCTS}")))
     };
-    let products = by_id.into_iter().enumerate().map(|(no, product)| product.try_map(|id| number(&products_path, no + 1, id)));
+    let products =
+        by_id.into_iter().enumerate().map(|(no, product)| product.try_map(|id| number(&products_path, no + 1, id)));
     let products: Vec<ProductTruth<ProductNo>> = products.collect::<Result<_, _>>()?;
 
     let customers_path = folder.join(CUSTOMERS);
@@ -112,5 +131,5 @@ pub(super) fn load(dir: &Path) -> Result<Truth, SimulatorError> {
         planted.push(row);
         Ok(())
     })?;
-    Ok(Truth::new(world.spec, world.subcategories, world.segments, products, customers, planted))
+    Ok(Truth::new(world.spec, world.placements, world.subcategories, world.segments, products, customers, planted))
 }

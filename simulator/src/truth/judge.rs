@@ -1,6 +1,9 @@
 //! The judge: how likely a customer takes a suggestion.
 
+use std::collections::BTreeMap;
+
 use endcap_recommender::request::Placement;
+use serde::{Deserialize, Serialize};
 
 use super::{CustomerTruth, ProductNo, ProductTruth, Tastes, Truth};
 use crate::dice::dot;
@@ -19,27 +22,29 @@ pub struct Situation<'a> {
     pub days_since_bought: Option<f64>,
 }
 
-/// How much a placement lets each cause count, and how willing a visitor is there at all.
-struct Pull {
-    need: f64,
-    habit: f64,
-    complement: f64,
-    substitute: f64,
-    willing: f64,
+/// How much a placement lets each cause count (0 to 1), and how willing a visitor is there at all.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Pull {
+    pub need: f64,
+    pub habit: f64,
+    pub complement: f64,
+    pub substitute: f64,
+    pub willing: f64,
 }
 
-fn pull(placement: Placement) -> Pull {
+/// What a new world's visitors are like, by placement. A world that is read has what its `world.json` says.
+pub(crate) fn usual_pulls() -> BTreeMap<Placement, Pull> {
     let pull = |need, habit, complement, substitute, willing| Pull { need, habit, complement, substitute, willing };
-    match placement {
-        Placement::OrderEntry => pull(0.9, 1.0, 1.0, 0.0, 1.0),
-        Placement::Cart => pull(0.6, 0.8, 1.0, 0.0, 0.9),
-        Placement::Product => pull(0.5, 0.3, 1.0, 0.5, 0.8),
-        Placement::Checkout => pull(0.4, 0.6, 0.9, 0.0, 0.6),
-        Placement::PostPurchase => pull(0.3, 0.1, 1.0, 0.0, 0.5),
-        Placement::AbandonedCart => pull(0.4, 0.4, 0.8, 0.4, 0.4),
-        Placement::Home => pull(1.0, 1.0, 0.3, 0.0, 0.8),
-        Placement::Email => pull(0.8, 0.8, 0.5, 0.0, 0.25),
-    }
+    BTreeMap::from([
+        (Placement::OrderEntry, pull(0.9, 1.0, 1.0, 0.0, 1.0)),
+        (Placement::Cart, pull(0.6, 0.8, 1.0, 0.0, 0.9)),
+        (Placement::Product, pull(0.5, 0.3, 1.0, 0.5, 0.8)),
+        (Placement::Checkout, pull(0.4, 0.6, 0.9, 0.0, 0.6)),
+        (Placement::PostPurchase, pull(0.3, 0.1, 1.0, 0.0, 0.5)),
+        (Placement::AbandonedCart, pull(0.4, 0.4, 0.8, 0.4, 0.4)),
+        (Placement::Home, pull(1.0, 1.0, 0.3, 0.0, 0.8)),
+        (Placement::Email, pull(0.8, 0.8, 0.5, 0.0, 0.25)),
+    ])
 }
 
 /// Whatever is shown is taken now and then.
@@ -70,7 +75,7 @@ impl Truth {
         if !item.on_sale(situation.day) || situation.cart.contains(&product) {
             return 0.0;
         }
-        let pull = pull(situation.placement);
+        let Some(pull) = self.placements.get(&situation.placement) else { return 0.0 };
         let openness = customer.map_or(0.6, |customer| f64::from(customer.openness));
         let causes = [
             pull.need * self.need_pull(tastes, product, item),
@@ -82,7 +87,11 @@ impl Truth {
         let season = f64::from(item.season.factor(self.spec.day_of_year(situation.day))).clamp(0.1, 1.3);
         let dear = f64::from(item.price_cents as f32 / self.shelf.need_price(item.need)).ln().max(0.0);
         let price = (-customer.map_or(0.6, |customer| f64::from(customer.price_sensitivity)) * dear).exp();
-        let already = if situation.placement == Placement::Product { false } else { self.stands_in_for_one_of(product, situation.cart) };
+        let already = if situation.placement == Placement::Product {
+            false
+        } else {
+            self.stands_in_for_one_of(product, situation.cart)
+        };
         let twice = if already { 0.25 } else { 1.0 };
         let stock = if item.out_of_stock(situation.day) { 0.1 } else { 1.0 };
         (FLOOR + (1.0 - none) * pull.willing * openness * season * price * twice * stock).min(CEILING)
@@ -93,18 +102,25 @@ impl Truth {
         let popular = f64::from(item.popularity / (item.popularity + 3.0));
         let Some(tastes) = tastes else { return 0.12 * popular };
         let most = tastes.needs.first().map_or(1.0, |need| f64::from(need.1)).max(1e-6);
-        let need = tastes.needs.iter().find(|need| need.0 == item.subcategory).map_or(0.0, |need| f64::from(need.1) / most);
+        let need =
+            tastes.needs.iter().find(|need| need.0 == item.subcategory).map_or(0.0, |need| f64::from(need.1) / most);
         let fit = 1.0 / (1.0 + (-3.0 * f64::from(dot(&tastes.taste, &item.taste))).exp());
         let favourite = if tastes.favourites.iter().any(|one| one.product == product) { 0.22 } else { 0.0 };
         1.0 - (1.0 - need * fit * (0.08 + 0.14 * popular)) * (1.0 - favourite)
     }
 
-    fn complement_pull(&self, customer: Option<&CustomerTruth<ProductNo>>, product: ProductNo, situation: &Situation<'_>) -> f64 {
+    fn complement_pull(
+        &self,
+        customer: Option<&CustomerTruth<ProductNo>>,
+        product: ProductNo,
+        situation: &Situation<'_>,
+    ) -> f64 {
         let open = customer.map_or(0.85, |customer| f64::from(customer.complement_openness));
         let around = situation.cart.iter().copied().chain(situation.looking_at);
         let mut none = 1.0;
         for other in around {
-            let link = self.product(other).and_then(|other| other.complements.iter().find(|link| link.product == product));
+            let link =
+                self.product(other).and_then(|other| other.complements.iter().find(|link| link.product == product));
             // Being reminded makes it half as likely again as finding it alone.
             none *= 1.0 - (link.map_or(0.0, |link| f64::from(link.strength)) * open * 1.5).min(0.9);
         }
@@ -123,7 +139,12 @@ impl Truth {
 
     /// Probability that a customer with `in_cart` of a product takes the suggestion to make it `suggested`. Near is easier than
     /// far, and an offer is what makes it worth while.
-    pub fn upsell_acceptance(customer: &CustomerTruth<ProductNo>, in_cart: f32, suggested: f32, has_offer: bool) -> f64 {
+    pub fn upsell_acceptance(
+        customer: &CustomerTruth<ProductNo>,
+        in_cart: f32,
+        suggested: f32,
+        has_offer: bool,
+    ) -> f64 {
         if suggested <= in_cart || in_cart <= 0.0 {
             return 0.0;
         }
@@ -159,7 +180,10 @@ impl Truth {
 
 /// A habit pulls when what was bought is used up.
 fn habit_pull(tastes: Option<&Tastes<ProductNo>>, product: ProductNo, days_since_bought: Option<f64>) -> f64 {
-    let Some(habit) = tastes.and_then(|tastes| tastes.habits.iter().find(|habit| habit.product == product)) else { return 0.0 };
-    let due = days_since_bought.map_or(0.6, |days| 1.0 / (1.0 + (-6.0 * (days / f64::from(habit.interval_days) - 0.85)).exp()));
+    let Some(habit) = tastes.and_then(|tastes| tastes.habits.iter().find(|habit| habit.product == product)) else {
+        return 0.0;
+    };
+    let due = days_since_bought
+        .map_or(0.6, |days| 1.0 / (1.0 + (-6.0 * (days / f64::from(habit.interval_days) - 0.85)).exp()));
     0.75 * due
 }

@@ -4,13 +4,17 @@ mod files;
 mod judge;
 mod model;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
-pub use judge::Situation;
+pub(crate) use judge::usual_pulls;
+pub use judge::{Pull, Situation};
 pub use model::{
-    Complement, CustomerTruth, DIMENSIONS, Favourite, Habit, Interruption, PlantedUpsell, ProductTruth, SubcategoryTruth, Tastes,
+    Complement, CustomerTruth, DIMENSIONS, Favourite, Habit, Interruption, PlantedUpsell, ProductTruth,
+    SubcategoryTruth, Tastes,
 };
+
+use endcap_recommender::request::Placement;
 
 use crate::SimulatorError;
 use crate::people;
@@ -26,6 +30,8 @@ pub type CustomerNo = u32;
 #[derive(Debug)]
 pub struct Truth {
     pub spec: WorldSpec,
+    /// How willing visitors are, by placement.
+    pub placements: BTreeMap<Placement, Pull>,
     pub subcategories: Vec<SubcategoryTruth>,
     /// Tastes around which customers gather, by segment of the profile.
     pub segments: Vec<[f32; DIMENSIONS]>,
@@ -41,6 +47,7 @@ impl PartialEq for Truth {
     fn eq(&self, other: &Self) -> bool {
         // The rest is made from these.
         self.spec == other.spec
+            && self.placements == other.placements
             && self.subcategories == other.subcategories
             && self.segments == other.segments
             && self.products == other.products
@@ -52,6 +59,7 @@ impl PartialEq for Truth {
 impl Truth {
     pub(crate) fn new(
         spec: WorldSpec,
+        placements: BTreeMap<Placement, Pull>,
         subcategories: Vec<SubcategoryTruth>,
         segments: Vec<[f32; DIMENSIONS]>,
         products: Vec<ProductTruth<ProductNo>>,
@@ -62,12 +70,26 @@ impl Truth {
         let product_numbers = products.iter().map(|product| &product.product_id).enumerate().map(number).collect();
         let customer_numbers = customers.iter().map(|customer| &customer.customer_id).enumerate().map(number).collect();
         let shelf = Shelf::new(&spec, &subcategories, &products);
-        Self { spec, subcategories, segments, products, customers, planted, product_numbers, customer_numbers, shelf }
+        Self {
+            spec,
+            placements,
+            subcategories,
+            segments,
+            products,
+            customers,
+            planted,
+            product_numbers,
+            customer_numbers,
+            shelf,
+        }
     }
 
     pub(crate) fn set_customers(&mut self, customers: Vec<CustomerTruth<ProductNo>>) {
-        self.customer_numbers =
-            customers.iter().enumerate().map(|(no, customer)| (customer.customer_id.clone(), no as CustomerNo)).collect();
+        self.customer_numbers = customers
+            .iter()
+            .enumerate()
+            .map(|(no, customer)| (customer.customer_id.clone(), no as CustomerNo))
+            .collect();
         self.customers = customers;
     }
 
@@ -101,8 +123,28 @@ impl Truth {
     pub fn true_complements(&self, product: &str) -> Vec<(&str, f64)> {
         self.product_no(product)
             .and_then(|no| self.product(no))
-            .map(|product| product.complements.iter().filter_map(|link| Some((self.id(link.product)?, f64::from(link.strength)))).collect())
+            .map(|product| {
+                product
+                    .complements
+                    .iter()
+                    .filter_map(|link| Some((self.id(link.product)?, f64::from(link.strength))))
+                    .collect()
+            })
             .unwrap_or_default()
+    }
+
+    /// What really goes with a whole cart and is not in it, strongest first: the probability that at least one of its products
+    /// draws it in.
+    pub fn true_complements_of_cart(&self, cart: &[&str]) -> Vec<(&str, f64)> {
+        let mut none: BTreeMap<&str, f64> = BTreeMap::new();
+        for (product, strength) in cart.iter().flat_map(|id| self.true_complements(id)) {
+            if !cart.contains(&product) {
+                *none.entry(product).or_insert(1.0) *= 1.0 - strength;
+            }
+        }
+        let mut found: Vec<(&str, f64)> = none.into_iter().map(|(product, none)| (product, 1.0 - none)).collect();
+        found.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(b.0)));
+        found
     }
 
     /// What can stand in for a product.
@@ -134,7 +176,9 @@ impl Truth {
             .and_then(|no| self.customer(no))
             .map(|customer| {
                 let habits = customer.tastes.habits.iter();
-                habits.filter_map(|habit| Some((self.id(habit.product)?, f64::from(habit.interval_days), habit.quantity))).collect()
+                habits
+                    .filter_map(|habit| Some((self.id(habit.product)?, f64::from(habit.interval_days), habit.quantity)))
+                    .collect()
             })
             .unwrap_or_default()
     }

@@ -63,7 +63,10 @@ impl<P> ProductTruth<P> {
     }
 
     pub(crate) fn try_map<Q, E>(self, mut name: impl FnMut(P) -> Result<Q, E>) -> Result<ProductTruth<Q>, E> {
-        let complements = self.complements.into_iter().map(|link| Ok(Complement { product: name(link.product)?, strength: link.strength }));
+        let complements = self
+            .complements
+            .into_iter()
+            .map(|link| Ok(Complement { product: name(link.product)?, strength: link.strength }));
         let complements = complements.collect::<Result<_, E>>()?;
         let substitutes = self.substitutes.into_iter().map(&mut name).collect::<Result<_, E>>()?;
         Ok(ProductTruth {
@@ -115,7 +118,8 @@ pub struct Tastes<P> {
 
 impl<P> Tastes<P> {
     pub(crate) fn try_map<Q, E>(self, mut name: impl FnMut(P) -> Result<Q, E>) -> Result<Tastes<Q>, E> {
-        let favourites = self.favourites.into_iter().map(|one| Ok(Favourite { product: name(one.product)?, weight: one.weight }));
+        let favourites =
+            self.favourites.into_iter().map(|one| Ok(Favourite { product: name(one.product)?, weight: one.weight }));
         let favourites = favourites.collect::<Result<_, E>>()?;
         let habits = self.habits.into_iter().map(|habit| {
             let Habit { product, interval_days, quantity } = habit;

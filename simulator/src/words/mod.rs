@@ -22,15 +22,8 @@ pub enum Season {
 }
 
 impl Season {
-    pub const SEASONAL: [Self; 7] = [
-        Self::Christmas,
-        Self::Valentine,
-        Self::Easter,
-        Self::Summer,
-        Self::School,
-        Self::Halloween,
-        Self::Winter,
-    ];
+    pub const SEASONAL: [Self; 7] =
+        [Self::Christmas, Self::Valentine, Self::Easter, Self::Summer, Self::School, Self::Halloween, Self::Winter];
 
     /// (peak as day of the year, width in days, factor at the peak, factor far from it).
     const fn shape(self) -> (f32, f32, f32, f32) {
