@@ -22,16 +22,25 @@ fn env<T: std::str::FromStr>(name: &str, default: T) -> T {
 
 fn machine() -> String {
     let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let model = info.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or("unknown").trim_start_matches([' ', '\t', ':']);
+    let model = info
+        .lines()
+        .find_map(|line| line.strip_prefix("model name"))
+        .unwrap_or("unknown")
+        .trim_start_matches([' ', '\t', ':']);
     let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
     let cpus = std::thread::available_parallelism().map_or(0, std::num::NonZero::get);
     format!("{cpus} x {model}; load before {}", load.split_whitespace().take(3).collect::<Vec<_>>().join(" "))
 }
 
 fn question(products: &[String], number: u64) -> Bytes {
-    let pick = |step: u64| products.get((number.wrapping_mul(7_919).wrapping_add(step * 104_729) % products.len() as u64) as usize);
-    let cart: Vec<_> = (0..3).filter_map(|step| pick(step)).map(|id| json!({"product_id": id, "quantity": 2})).collect();
-    json!({"placement": "cart", "customer_id": format!("c-{}", number % 5_000), "cart": cart, "limit": 8}).to_string().into()
+    let pick = |step: u64| {
+        products.get((number.wrapping_mul(7_919).wrapping_add(step * 104_729) % products.len() as u64) as usize)
+    };
+    let cart: Vec<_> =
+        (0..3).filter_map(|step| pick(step)).map(|id| json!({"product_id": id, "quantity": 2})).collect();
+    json!({"placement": "cart", "customer_id": format!("c-{}", number % 5_000), "cart": cart, "limit": 8})
+        .to_string()
+        .into()
 }
 
 async fn measure(base: &str, products: &[String], rate: f64, seconds: u64) -> Report {
@@ -47,7 +56,11 @@ async fn measure(base: &str, products: &[String], rate: f64, seconds: u64) -> Re
         let json: serde_json::Value = serde_json::from_slice(answer.body).map_err(|error| error.to_string())?;
         let items = json.get("items").and_then(|items| items.as_array()).map_or(0, Vec::len);
         let degraded = json.get("degraded").is_some_and(|degraded| !degraded.is_null());
-        if answer.status == 200 && items > 0 && !degraded { Ok(()) } else { Err(format!("{} {items} items, degraded {degraded}", answer.status)) }
+        if answer.status == 200 && items > 0 && !degraded {
+            Ok(())
+        } else {
+            Err(format!("{} {items} items, degraded {degraded}", answer.status))
+        }
     })
     .await
     .unwrap()
@@ -72,7 +85,11 @@ async fn main() {
     table.request_timeout_ms = 2_000;
     let router = router(at, &keys, &table, &["--eventlog", &url]);
     println!("machine: {}", machine());
-    println!("artifact: {} ({} products); router, predictor, event log and load share this machine", artifact.version, products.len());
+    println!(
+        "artifact: {} ({} products); router, predictor, event log and load share this machine",
+        artifact.version,
+        products.len()
+    );
 
     measure(&router.url("listen"), &products, 200.0, 2).await;
     println!("\nP3: what the router adds (interleaved rounds, same load)");
@@ -91,7 +108,8 @@ async fn main() {
     };
     let (direct, routed) = (total(&direct), total(&routed));
     for (name, quantile) in [("p50", 0.5), ("p90", 0.9), ("p99", 0.99)] {
-        let (one, two) = (direct.value_at_quantile(quantile) as f64 / 1e3, routed.value_at_quantile(quantile) as f64 / 1e3);
+        let (one, two) =
+            (direct.value_at_quantile(quantile) as f64 / 1e3, routed.value_at_quantile(quantile) as f64 / 1e3);
         println!("  {name}: direct {one:.2} ms, through the router {two:.2} ms, added {:.2} ms", two - one);
     }
 
@@ -109,7 +127,8 @@ async fn main() {
 /// A trained artifact, and its products.
 async fn existing(uri: &str) -> (Artifact, Vec<String>) {
     let location = endcap_store::open(uri).unwrap();
-    let fetched = endcap_serving::artifact::fetch(&location, None, endcap_serving::artifact::Part::Whole).await.unwrap();
+    let fetched =
+        endcap_serving::artifact::fetch(&location, None, endcap_serving::artifact::Part::Whole).await.unwrap();
     let loaded = fetched.decode().await.unwrap();
     let products = loaded.model.catalogue.ids.iter().map(str::to_owned).collect();
     let version = loaded.manifest.version.clone();

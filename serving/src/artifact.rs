@@ -94,8 +94,8 @@ impl Fetched {
     pub async fn decode(self) -> Result<Loaded, LoadError> {
         tokio::task::spawn_blocking(move || {
             let Self { manifest, digest, objects, uri, part, .. } = self;
-            let model = Model::from_objects(&objects, part.prefix())
-                .map_err(|source| LoadError::Artifact { uri, source })?;
+            let model =
+                Model::from_objects(&objects, part.prefix()).map_err(|source| LoadError::Artifact { uri, source })?;
             Ok(Loaded { manifest, digest, model })
         })
         .await?

@@ -56,7 +56,11 @@ pub fn start(url: &str, sink: Arc<dyn Sink>, stop: CancellationToken) -> Result<
         while let Some(news) = told.recv().await {
             match news {
                 Follow::Snapshot { head, state } => {
-                    tracing::info!(next_offset = head.next_offset, customers = state.customers_len(), "live state taken from the log's snapshot");
+                    tracing::info!(
+                        next_offset = head.next_offset,
+                        customers = state.customers_len(),
+                        "live state taken from the log's snapshot"
+                    );
                     let sink = sink.clone();
                     // Building the shelf of a large catalogue takes its time.
                     if let Err(error) = tokio::task::spawn_blocking(move || sink.replace(*state)).await {

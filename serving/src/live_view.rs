@@ -137,13 +137,13 @@ impl LiveView {
         }
         (customer, session)
     }
-
 }
 
 impl Sink for LiveView {
     fn replace(&self, state: LiveState) {
         // A log that never heard of anything knows less than the artifact's baseline.
-        let knows_nothing = state.next_offset() == 0 && state.customers_len() == 0 && *state.shelf() == ShelfState::default();
+        let knows_nothing =
+            state.next_offset() == 0 && state.customers_len() == 0 && *state.shelf() == ShelfState::default();
         if knows_nothing && self.next_offset() == 0 {
             return;
         }

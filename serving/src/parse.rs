@@ -209,8 +209,19 @@ mod tests {
         let mut found = pointers(&body.to_string());
         found.sort();
         let expected = [
-            "/cart/1/quantity", "/cart/2/product_id", "/cart/2/sku", "/cart/3", "/cart/4/product_id", "/cart/4/quantity",
-            "/context/at", "/context/channel", "/customer_id", "/kind", "/kinds/1", "/limit", "/placement",
+            "/cart/1/quantity",
+            "/cart/2/product_id",
+            "/cart/2/sku",
+            "/cart/3",
+            "/cart/4/product_id",
+            "/cart/4/quantity",
+            "/context/at",
+            "/context/channel",
+            "/customer_id",
+            "/kind",
+            "/kinds/1",
+            "/limit",
+            "/placement",
         ];
         assert_eq!(found, expected);
     }

@@ -50,9 +50,12 @@ async fn a_router_without_its_pack_is_not_ready_and_still_answers() {
 
     let keys = KeyPair::generate();
     let cache = at.join("table.json");
-    let router = Program::start_until(at, "endcap-router", &router_args(&keys, &["--table-cache", cache.to_str().unwrap()]), |line| {
-        line["waiting_for"] == "table"
-    });
+    let router = Program::start_until(
+        at,
+        "endcap-router",
+        &router_args(&keys, &["--table-cache", cache.to_str().unwrap()]),
+        |line| line["waiting_for"] == "table",
+    );
     let web = Web::new();
     let put = web.put_table(&router, &keys, &table(1, &artifact, &[])).await;
     assert_eq!(put.status, 200);
@@ -68,7 +71,8 @@ async fn a_router_without_its_pack_is_not_ready_and_still_answers() {
 
     // Restored: ready within seconds, without a restart.
     std::fs::write(&file, &whole).unwrap();
-    until("the pack loads", std::time::Duration::from_secs(15), || async { web.get(&readyz).await.status == 200 }).await;
+    until("the pack loads", std::time::Duration::from_secs(15), || async { web.get(&readyz).await.status == 200 })
+        .await;
     let full = web.ask(&router.url("listen"), &json!({"placement": "home"})).await;
     assert!(!full.products().is_empty());
 

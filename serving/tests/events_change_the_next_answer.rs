@@ -68,7 +68,11 @@ async fn stock_price_offers_and_declines_are_seen_by_predictor_and_pack() {
     house.tell(event("price_changed", json!({"product_id": priced, "price": {"unit_price": "77.70"}}))).await;
     until("the new price is shown", SOON, || async {
         let json = house.web.ask(&house.router.url("listen"), &question).await.json();
-        json["items"].as_array().unwrap().iter().any(|item| item["product_id"] == json!(priced) && item["unit_price"] == "77.70")
+        json["items"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .any(|item| item["product_id"] == json!(priced) && item["unit_price"] == "77.70")
     })
     .await;
 
@@ -81,7 +85,8 @@ async fn stock_price_offers_and_declines_are_seen_by_predictor_and_pack() {
     let at_once = house.products(&question).await;
     assert!(!at_once.contains(&blocked) && at_once.contains(&declined), "{at_once:?}");
     house.tell(event("recommendation_declined", json!({"product_id": declined, "customer_id": "c-1"}))).await;
-    until("the declined product is gone", SOON, || async { !house.products(&question).await.contains(&declined) }).await;
+    until("the declined product is gone", SOON, || async { !house.products(&question).await.contains(&declined) })
+        .await;
     let other = house.products(&cart("c-2", &["P001"])).await;
     assert!(other.contains(&declined), "another customer declined nothing: {other:?}");
 
@@ -94,7 +99,8 @@ async fn stock_price_offers_and_declines_are_seen_by_predictor_and_pack() {
     assert!(!of_pack.is_empty() && !of_pack.contains(&gone) && !of_pack.contains(&blocked), "{of_pack:?}");
     let next = of_pack[0].clone();
     house.tell(event("stock_changed", json!({"product_id": next, "stock": {"on_hand": 0}}))).await;
-    let took = until("out of stock is gone from the pack", SOON, || async { !ask().await.products().contains(&next) }).await;
+    let took =
+        until("out of stock is gone from the pack", SOON, || async { !ask().await.products().contains(&next) }).await;
     println!("out of stock left the pack's answer after {took:?}");
     house.tell(event("stock_changed", json!({"product_id": next, "stock": {"on_hand": 9}}))).await;
     until("back in stock is back in the pack", SOON, || async { ask().await.products().contains(&next) }).await;
@@ -108,7 +114,10 @@ async fn recommendations_go_on_without_the_log_and_exposures_wait() {
     let question = cart("c-1", &["P001"]);
     let exposures = |web: Web, url: String| async move { web.get(&url).await.json()["exposures"].clone() };
     let first = house.products(&question).await;
-    until("the exposure is in the log", SOON, || async { exposures(house.web.clone(), counters.clone()).await["sent"] == 1 }).await;
+    until("the exposure is in the log", SOON, || async {
+        exposures(house.web.clone(), counters.clone()).await["sent"] == 1
+    })
+    .await;
 
     house.log.stop().await;
     let refused = house.web.tell(&base, &event("view_item", json!({"product_id": "P003", "session_id": "s-1"}))).await;
@@ -124,7 +133,8 @@ async fn recommendations_go_on_without_the_log_and_exposures_wait() {
 
     // Back: what waited is sent, events are taken, and both follow again.
     house.log.start_again().await;
-    until("the spool drains", SOON, || async { exposures(house.web.clone(), counters.clone()).await["sent"] == 21 }).await;
+    until("the spool drains", SOON, || async { exposures(house.web.clone(), counters.clone()).await["sent"] == 21 })
+        .await;
     let drained = exposures(house.web.clone(), counters.clone()).await;
     assert_eq!((&drained["waiting"], &drained["dropped"]), (&json!(0), &json!(0)));
     let gone = first[0].clone();
@@ -134,7 +144,11 @@ async fn recommendations_go_on_without_the_log_and_exposures_wait() {
     // What was shown stands in the log, once per answer, with its items; clients cannot write it.
     let tail = house.web.get(&format!("{}/v1/log/events?from=0", house.log.url())).await;
     let text = String::from_utf8(tail.body.to_vec()).unwrap();
-    let shown: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).filter(|line: &Value| line["event"]["type"] == "recommendation_shown").collect();
+    let shown: Vec<Value> = text
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .filter(|line: &Value| line["event"]["type"] == "recommendation_shown")
+        .collect();
     assert!(shown.len() >= 21);
     let exposure = &shown[0]["event"]["exposure"];
     assert_eq!(exposure["version"], "giftshop-v1");
@@ -143,7 +157,15 @@ async fn recommendations_go_on_without_the_log_and_exposures_wait() {
     let mut forged = shown[0]["event"].clone();
     forged["event_id"] = json!("forged");
     let url = format!("{base}/v1/events");
-    let reply = house.web.call(http::Method::POST, &url, &[("content-type", "application/json"), ("endcap-source", "router")], forged.to_string()).await;
+    let reply = house
+        .web
+        .call(
+            http::Method::POST,
+            &url,
+            &[("content-type", "application/json"), ("endcap-source", "router")],
+            forged.to_string(),
+        )
+        .await;
     assert_eq!(reply.json()["rejected"], 1, "{:?}", reply.body);
 }
 

@@ -63,8 +63,11 @@ async fn all_placements_answer_and_bad_requests_are_explained() {
         ("{}", "invalid-request", vec!["/placement"]),
         ("{\"placement\":\"shelf\"}", "invalid-request", vec!["/placement"]),
         ("{\"placement\":\"cart\",\"carts\":[],\"limit\":0}", "invalid-request", vec!["/carts", "/limit"]),
-        ("{\"placement\":\"cart\",\"cart\":[{\"product_id\":\"A\",\"quantity\":0},{\"quantity\":\"x\"}]}", "invalid-request",
-            vec!["/cart/0/quantity", "/cart/1/product_id", "/cart/1/quantity"]),
+        (
+            "{\"placement\":\"cart\",\"cart\":[{\"product_id\":\"A\",\"quantity\":0},{\"quantity\":\"x\"}]}",
+            "invalid-request",
+            vec!["/cart/0/quantity", "/cart/1/product_id", "/cart/1/quantity"],
+        ),
     ] {
         let reply = bad(body.to_owned()).await;
         assert_eq!(reply.status, 400, "{body}");
@@ -72,14 +75,20 @@ async fn all_placements_answer_and_bad_requests_are_explained() {
         let problem = reply.json();
         assert!(problem["type"].as_str().unwrap().ends_with(kind), "{body}: {problem}");
         assert!(problem["request_id"].is_string());
-        let mut found: Vec<&str> = problem["errors"].as_array().map(|errors| errors.iter().map(|error| error["pointer"].as_str().unwrap()).collect()).unwrap_or_default();
+        let mut found: Vec<&str> = problem["errors"]
+            .as_array()
+            .map(|errors| errors.iter().map(|error| error["pointer"].as_str().unwrap()).collect())
+            .unwrap_or_default();
         found.sort_unstable();
         assert_eq!(found, pointers, "{body}");
     }
     assert_eq!(bad("x".repeat(600_000)).await.status, 413);
-    for (method, path, status) in
-        [(Method::GET, "/v1/recommendations", 405), (Method::POST, "/v1/recommend", 404), (Method::DELETE, "/", 404), (Method::GET, "/control/table", 404)]
-    {
+    for (method, path, status) in [
+        (Method::GET, "/v1/recommendations", 405),
+        (Method::POST, "/v1/recommend", 404),
+        (Method::DELETE, "/", 404),
+        (Method::GET, "/control/table", 404),
+    ] {
         let reply = web.call(method, &format!("{base}{path}"), &[], "").await;
         assert_eq!(reply.status, status, "{path}");
         assert_eq!(reply.header("content-type"), Some("application/problem+json"), "{path}");
@@ -87,7 +96,10 @@ async fn all_placements_answer_and_bad_requests_are_explained() {
 
     let metrics = web.get(&format!("{}/metrics", router.url("metrics"))).await;
     let text = String::from_utf8(metrics.body.to_vec()).unwrap();
-    assert!(text.contains("endcap_router_requests_total{model=\"giftshop\",version=\"giftshop-v1\",arm=\"active\"} 17"), "{text}");
+    assert!(
+        text.contains("endcap_router_requests_total{model=\"giftshop\",version=\"giftshop-v1\",arm=\"active\"} 17"),
+        "{text}"
+    );
     assert!(text.contains("endcap_router_latency_seconds_bucket"), "{text}");
     let counters = web.get(&format!("{}/control/counters", router.url("control"))).await.json();
     assert_eq!(counters["arms"][0]["requests"], 17);
@@ -104,7 +116,8 @@ async fn a_taken_port_is_named_with_its_option() {
     let artifact = publish(folder.path(), 1).await;
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let addr = taken.local_addr().unwrap().to_string();
-    let (_, said) = must_fail(folder.path(), "endcap-predictor", &args(&["--artifact", &artifact.uri, "--listen", &addr]));
+    let (_, said) =
+        must_fail(folder.path(), "endcap-predictor", &args(&["--artifact", &artifact.uri, "--listen", &addr]));
     assert!(said.contains(&addr) && said.contains("--listen"), "{said}");
     let mut router = router_args(&KeyPair::generate(), &[]);
     router[5] = addr.clone();

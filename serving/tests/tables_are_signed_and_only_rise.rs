@@ -35,9 +35,15 @@ async fn only_trusted_tables_with_rising_revisions_are_taken() {
     let envelope = sign(&five, &keys.signing).unwrap();
     assert_eq!(report["revision"], 5);
     assert_eq!(report["hash"], json!(envelope.sha256));
-    assert_eq!(report["weights"], json!([{"arm": "active", "version": "giftshop-v1", "experiment": null, "buckets": 10000}]));
+    assert_eq!(
+        report["weights"],
+        json!([{"arm": "active", "version": "giftshop-v1", "experiment": null, "buckets": 10000}])
+    );
     assert_eq!(report["persisted"], true);
-    until("ready", std::time::Duration::from_secs(10), || async { web.get(&format!("{}/readyz", router.url("listen"))).await.status == 200 }).await;
+    until("ready", std::time::Duration::from_secs(10), || async {
+        web.get(&format!("{}/readyz", router.url("listen"))).await.status == 200
+    })
+    .await;
 
     // The same again is fine; another content under the same revision, and a lower one, are not.
     assert_eq!(web.put_table(&router, &keys, &five).await.status, 200);
@@ -69,6 +75,7 @@ async fn only_trusted_tables_with_rising_revisions_are_taken() {
     // The second key is trusted too, and what it signed survives a restart, over an older table in --table.
     assert_eq!(web.put_table(&router, &next_keys, &six).await.status, 200);
     let start_id = web.get(&control).await.json()["start_id"].clone();
+    assert!(start_id.is_string());
     router.kill();
     let old = at.join("old.json");
     write_table(&old, &keys, &five);

@@ -105,7 +105,9 @@ async fn arms_are_sticky_across_restarts_and_a_candidate_only_grows() {
     // The header names the unit over the body; no unit at all is counted.
     let candidate = units.iter().find(|unit| before[*unit] == "candidate").unwrap();
     let stable = units.iter().find(|unit| before[*unit] == "active").unwrap();
-    let by_header = web.ask_with(&base, &[("x-endcap-unit", candidate)], &json!({"placement": "home", "customer_id": stable})).await;
+    let by_header = web
+        .ask_with(&base, &[("x-endcap-unit", candidate)], &json!({"placement": "home", "customer_id": stable}))
+        .await;
     assert_eq!(by_header.header("x-endcap-arm"), Some("candidate"));
     let by_session = web.ask(&base, &json!({"placement": "home", "session_id": candidate})).await;
     assert_eq!(by_session.header("x-endcap-arm"), Some("candidate"));
@@ -117,7 +119,10 @@ async fn arms_are_sticky_across_restarts_and_a_candidate_only_grows() {
     assert_eq!(web.put_table(&running, &keys, &grown).await.status, 200);
     let after = arms(&web, &base, &units).await;
     assert!(units.iter().all(|unit| before[unit] != "candidate" || after[unit] == "candidate"));
-    assert!(after.values().filter(|arm| *arm == "candidate").count() > before.values().filter(|arm| *arm == "candidate").count());
+    assert!(
+        after.values().filter(|arm| *arm == "candidate").count()
+            > before.values().filter(|arm| *arm == "candidate").count()
+    );
 
     // An experiment has cohorts of its own; who is outside it keeps the table's arms.
     let mut tested = grown.clone();
@@ -125,7 +130,11 @@ async fn arms_are_sticky_across_restarts_and_a_candidate_only_grows() {
     tested.experiment = Some(Experiment {
         name: "holiday".to_owned(),
         salt: "default/giftshop#holiday".to_owned(),
-        arms: vec![Arm { name: "treatment".to_owned(), ranges: vec![Range { from: 0, to: 5_000 }], ..grown.arms[1].clone() }],
+        arms: vec![Arm {
+            name: "treatment".to_owned(),
+            ranges: vec![Range { from: 0, to: 5_000 }],
+            ..grown.arms[1].clone()
+        }],
     });
     assert_eq!(web.put_table(&running, &keys, &tested).await.status, 200);
     let salt = Salt::new("default/giftshop#holiday");

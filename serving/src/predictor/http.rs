@@ -24,8 +24,8 @@ use super::metrics::Metrics;
 use super::policies::{MAX_POLICY_BYTES, Policies, PolicyError};
 use super::pool::{NoAnswer, Pool};
 use crate::body;
-use crate::headers;
 use crate::follow::Sink;
+use crate::headers;
 use crate::live_view::LiveView;
 use crate::parse::{self, MAX_REQUEST_BYTES};
 
@@ -48,7 +48,9 @@ pub fn routes(app: Arc<App>) -> Router {
         .route("/v1/model", get(model))
         .route("/v1/policies/{sha256}", put(put_policy).layer(DefaultBodyLimit::max(MAX_POLICY_BYTES)))
         .method_not_allowed_fallback(|| async { Problem::method_not_allowed() })
-        .fallback(|| async { Problem::not_found().detail("there are /v1/recommendations, /v1/model and /v1/policies/{sha256}") })
+        .fallback(|| async {
+            Problem::not_found().detail("there are /v1/recommendations, /v1/model and /v1/policies/{sha256}")
+        })
         .with_state(app)
 }
 
@@ -114,7 +116,12 @@ async fn answer(app: &Arc<App>, headers: &HeaderMap, asked: Asked, body: Body) -
     app.metrics.waiting.set(app.pool.waiting() as i64);
     let receiver = receiver.map_err(|full| {
         let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, "overloaded", "Too many questions at once");
-        ("queue_full", problem.detail(format!("{full}; ask again in a second, or serve with more threads or replicas")).retry_after(Duration::from_secs(1)))
+        (
+            "queue_full",
+            problem
+                .detail(format!("{full}; ask again in a second, or serve with more threads or replicas"))
+                .retry_after(Duration::from_secs(1)),
+        )
     })?;
     let late = || {
         let problem = Problem::new(StatusCode::GATEWAY_TIMEOUT, "deadline", "The deadline passed before the answer");
@@ -149,7 +156,8 @@ fn policy(app: &App, headers: &HeaderMap) -> Result<(Arc<CompiledPolicy>, Option
     match app.policies.find(hash) {
         Some(policy) => Ok((policy, Some(hash.to_owned()))),
         None => {
-            let problem = Problem::new(StatusCode::PRECONDITION_REQUIRED, "policy-unknown", "The policy is not known here");
+            let problem =
+                Problem::new(StatusCode::PRECONDITION_REQUIRED, "policy-unknown", "The policy is not known here");
             Err(("policy_unknown", problem.detail(format!("send it with PUT /v1/policies/{hash} and ask again"))))
         }
     }
@@ -215,7 +223,9 @@ async fn model(State(app): State<Arc<App>>) -> Json<ServedModel> {
 
 async fn put_policy(State(app): State<Arc<App>>, Path(hash): Path<String>, text: Bytes) -> Result<StatusCode, Problem> {
     let put = tokio::task::spawn_blocking(move || app.policies.put(&hash, &text)).await;
-    let bad = |detail: String| Problem::new(StatusCode::BAD_REQUEST, "invalid-policy", "The policy is not valid").detail(detail);
+    let bad = |detail: String| {
+        Problem::new(StatusCode::BAD_REQUEST, "invalid-policy", "The policy is not valid").detail(detail)
+    };
     match put {
         Ok(Ok(())) => Ok(StatusCode::NO_CONTENT),
         Ok(Err(error @ (PolicyError::WrongHash { .. } | PolicyError::NotAPolicy(_) | PolicyError::Read { .. }))) => {

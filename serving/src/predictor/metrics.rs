@@ -41,10 +41,18 @@ impl Metrics {
         };
         let r = registry;
         r.register("endcap_predictor_requests", "Questions by outcome", metrics.requests.clone());
-        r.register("endcap_predictor_latency_seconds", "Time from question to answer, queue included", metrics.latency.clone());
+        r.register(
+            "endcap_predictor_latency_seconds",
+            "Time from question to answer, queue included",
+            metrics.latency.clone(),
+        );
         r.register("endcap_predictor_empty", "Answers without an item", metrics.empty.clone());
         r.register("endcap_predictor_waiting", "Questions in the queue", metrics.waiting.clone());
-        r.register("endcap_live_next_offset", "First offset of the event log that is not applied", metrics.live_offset.clone());
+        r.register(
+            "endcap_live_next_offset",
+            "First offset of the event log that is not applied",
+            metrics.live_offset.clone(),
+        );
         r.register("endcap_live_following", "1 while the event log is followed", metrics.live_following.clone());
         Arc::new(metrics)
     }

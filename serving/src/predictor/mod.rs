@@ -74,7 +74,8 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     let mut registry = Registry::default();
     let metrics = metrics::Metrics::register(&mut registry);
     let health_routes = program::health_router(health.clone(), Arc::new(registry));
-    let health_server = tokio::spawn(program::serve(metrics_listener, health_routes, stop.clone(), Duration::from_secs(1)));
+    let health_server =
+        tokio::spawn(program::serve(metrics_listener, health_routes, stop.clone(), Duration::from_secs(1)));
 
     health.not_ready("reading the artifact");
     let location = endcap_store::open(&args.artifact)?;
@@ -89,23 +90,31 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
         loaded = load => loaded?,
         () = &mut stopped => return Ok(()),
     };
-    tracing::info!(version = loaded.manifest.version, digest = loaded.digest, products = loaded.model.catalogue.len(), "artifact verified");
+    tracing::info!(
+        version = loaded.manifest.version,
+        digest = loaded.digest,
+        products = loaded.model.catalogue.len(),
+        "artifact verified"
+    );
 
     let model = Arc::new(loaded.model);
-    let state = baseline.map_or_else(|| LiveState::new(Limits::default()), |b| LiveState::from_baseline(b, Limits::default()));
+    let state =
+        baseline.map_or_else(|| LiveState::new(Limits::default()), |b| LiveState::from_baseline(b, Limits::default()));
     let live = Arc::new(LiveView::new(model.clone(), state));
     let policies = Arc::new(policies::Policies::new(model.clone(), policies::read_policy(args.policy.as_deref())?));
     if let Some(path) = args.policy.clone() {
         tokio::spawn(policies.clone().follow_file(path, stop.clone()));
     }
-    let threads = args.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(2, std::num::NonZero::get));
+    let threads =
+        args.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(2, std::num::NonZero::get));
     let app = Arc::new(http::App {
         model,
         manifest: loaded.manifest,
         digest: loaded.digest,
         live: live.clone(),
         policies,
-        pool: Pool::start(threads, args.queue).context("failed to start the scoring threads; ask for fewer with --threads")?,
+        pool: Pool::start(threads, args.queue)
+            .context("failed to start the scoring threads; ask for fewer with --threads")?,
         metrics: metrics.clone(),
     });
     let routes = http::routes(app).merge(program::probes(health.clone()));
@@ -147,7 +156,12 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn report(followed: Option<Arc<Followed>>, live: Arc<LiveView>, metrics: Arc<metrics::Metrics>, stop: CancellationToken) {
+async fn report(
+    followed: Option<Arc<Followed>>,
+    live: Arc<LiveView>,
+    metrics: Arc<metrics::Metrics>,
+    stop: CancellationToken,
+) {
     while tokio::time::timeout(Duration::from_millis(500), stop.cancelled()).await.is_err() {
         metrics.live_offset.set(live.next_offset() as i64);
         if let Some(followed) = &followed {

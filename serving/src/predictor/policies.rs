@@ -84,7 +84,9 @@ impl Policies {
                     self.own.store(Arc::new(CompiledPolicy::new(policy, &self.model)));
                     tracing::info!(path = %path.display(), "policy file read again");
                 }
-                Err(error) => tracing::warn!(path = %path.display(), %error, "failed to read the changed policy file; the last good one stays"),
+                Err(error) => {
+                    tracing::warn!(path = %path.display(), %error, "failed to read the changed policy file; the last good one stays")
+                }
             }
             last = Some(text);
         }

@@ -39,7 +39,9 @@ pub fn routes(app: Arc<App>, is_qa: bool) -> Router {
         .route("/v1/events", post(forward_events))
         .with_state(port.clone())
         .merge(probes)
-        .method_not_allowed_fallback(|| async { Problem::method_not_allowed().detail("questions and events are sent with POST") })
+        .method_not_allowed_fallback(|| async {
+            Problem::method_not_allowed().detail("questions and events are sent with POST")
+        })
         .fallback(|| async { Problem::not_found().detail("there are POST /v1/recommendations and POST /v1/events") })
         .layer(axum::middleware::map_response_with_state(port, close_when_draining))
 }
@@ -72,11 +74,15 @@ async fn recommendations(State(port): State<Port>, headers: HeaderMap, body: Bod
     let Some(routing) = app.tables.current() else {
         // Not ready, so no balancer sends anybody here; who calls all the same is told.
         let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, "no-table", "This router has no routing table yet");
-        let problem = problem.detail("it gets one from the control plane; ask again").retry_after(std::time::Duration::from_secs(1));
+        let problem = problem
+            .detail("it gets one from the control plane; ask again")
+            .retry_after(std::time::Duration::from_secs(1));
         return Err(with_id(problem, &request_id));
     };
-    let (assigned, unit) = assign(&port, &routing, &headers, &request, &bytes).map_err(|problem| with_id(problem, &request_id))?;
-    let asked = Asked { routing: &routing, assigned, request: &request, body: &bytes, request_id: &request_id, started };
+    let (assigned, unit) =
+        assign(&port, &routing, &headers, &request, &bytes).map_err(|problem| with_id(problem, &request_id))?;
+    let asked =
+        Asked { routing: &routing, assigned, request: &request, body: &bytes, request_id: &request_id, started };
     let outcome = app.ladder.answer(&asked).await;
     let response = respond(assigned, &request_id, &outcome);
     if matches!(unit, Assignment::Overridden) {
@@ -123,7 +129,11 @@ fn assign<'r>(
         let version = version.to_str().unwrap_or_default();
         return routing.of_version(version).map(|arm| (arm, Assignment::Overridden)).ok_or_else(|| {
             let problem = Problem::new(StatusCode::BAD_REQUEST, "unknown-version", "No such version is served");
-            problem.detail(format!("{} is {version:?}; served are {}", routing.override_header, routing.versions().join(", ")))
+            problem.detail(format!(
+                "{} is {version:?}; served are {}",
+                routing.override_header,
+                routing.versions().join(", ")
+            ))
         });
     }
     match routing.unit(headers, request, body) {

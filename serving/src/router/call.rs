@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::body::Bytes;
-use endcap_recommender::ids::{OfferId, ProductId};
 use endcap_eventlog::event::ShownItem;
+use endcap_recommender::ids::{OfferId, ProductId};
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Request, StatusCode};
 use http_body_util::{BodyExt, Full, Limited};
@@ -188,7 +188,9 @@ async fn send(
         .header(headers::REQUEST_ID, question.request_id)
         .header(headers::DEADLINE, HeaderValue::from(wait.as_millis() as u64))
         .header(headers::POLICY, &routing.policy_hash);
-    for (name, value) in [(headers::ARM, &question.assigned.name_header), (headers::EXPERIMENT, &question.assigned.experiment_header)] {
+    for (name, value) in
+        [(headers::ARM, &question.assigned.name_header), (headers::EXPERIMENT, &question.assigned.experiment_header)]
+    {
         if let Some(value) = value {
             request = request.header(name, value);
         }
@@ -202,13 +204,18 @@ async fn send(
 
 async fn put_policy(client: &HttpClient, routing: &Routing, endpoint: &Endpoint) -> Result<(), Failed> {
     let hash = routing.policy_hash.to_str().unwrap_or_default();
-    let request = Request::put(format!("{}/v1/policies/{hash}", endpoint.url)).body(Full::new(routing.policy_text.clone()));
+    let request =
+        Request::put(format!("{}/v1/policies/{hash}", endpoint.url)).body(Full::new(routing.policy_text.clone()));
     let request = request.map_err(|_| (Why::PredictorError, None))?;
     let (status, _) = exchange(client, endpoint, request).await?;
     if status.is_success() { Ok(()) } else { Err((Why::PredictorError, Some(Failure::Soft))) }
 }
 
-async fn exchange(client: &HttpClient, endpoint: &Endpoint, request: Request<Full<Bytes>>) -> Result<(StatusCode, Bytes), Failed> {
+async fn exchange(
+    client: &HttpClient,
+    endpoint: &Endpoint,
+    request: Request<Full<Bytes>>,
+) -> Result<(StatusCode, Bytes), Failed> {
     let broken = |error: &dyn std::fmt::Display| {
         tracing::debug!(endpoint = endpoint.url, %error, "call failed");
         (Why::ConnectionFailed, Some(Failure::Hard))
@@ -226,7 +233,10 @@ pub async fn announce_policy(client: HttpClient, routing: Arc<Routing>) {
     for endpoint in endpoints {
         let put = tokio::time::timeout(Duration::from_secs(1), put_policy(&client, &routing, &endpoint)).await;
         if !matches!(put, Ok(Ok(()))) {
-            tracing::debug!(endpoint = endpoint.url, "the policy could not be sent ahead; it goes with the first question");
+            tracing::debug!(
+                endpoint = endpoint.url,
+                "the policy could not be sent ahead; it goes with the first question"
+            );
         }
     }
 }

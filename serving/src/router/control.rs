@@ -30,8 +30,8 @@ pub fn routes(app: Arc<App>) -> Router {
 }
 
 async fn put_table(State(app): State<Arc<App>>, body: Bytes) -> Result<Json<TableReport>, Problem> {
-    let envelope: Envelope =
-        serde_json::from_slice(&body).map_err(|error| problem(&EnvelopeError::NotAnEnvelope(error.to_string()).into()))?;
+    let envelope: Envelope = serde_json::from_slice(&body)
+        .map_err(|error| problem(&EnvelopeError::NotAnEnvelope(error.to_string()).into()))?;
     let taking = app.clone();
     let taken = tokio::task::spawn_blocking(move || taking.tables.take(&envelope)).await;
     let persisted = match taken {
@@ -51,7 +51,8 @@ async fn get_table(State(app): State<Arc<App>>) -> Result<Json<TableReport>, Pro
 fn report(app: &App, persisted: bool) -> Result<Json<TableReport>, Problem> {
     let pack = app.ladder.pack.current().map(|pack| pack.digest.clone());
     app.tables.report(pack, persisted).map(Json).ok_or_else(|| {
-        Problem::new(StatusCode::NOT_FOUND, "no-table", "No table is in effect").detail("send one with PUT /control/table")
+        Problem::new(StatusCode::NOT_FOUND, "no-table", "No table is in effect")
+            .detail("send one with PUT /control/table")
     })
 }
 
@@ -64,7 +65,9 @@ fn problem(error: &TakeError) -> Problem {
         TakeError::Envelope(envelope) if envelope.is_forgery() => {
             (StatusCode::FORBIDDEN, "table-not-trusted", "The table is not trusted")
         }
-        TakeError::Envelope(_) | TakeError::Routing(_) => (StatusCode::BAD_REQUEST, "invalid-table", "The table is not valid"),
+        TakeError::Envelope(_) | TakeError::Routing(_) => {
+            (StatusCode::BAD_REQUEST, "invalid-table", "The table is not valid")
+        }
         TakeError::LowerRevision { .. } | TakeError::SameRevision { .. } => {
             (StatusCode::CONFLICT, "table-revision", "The table's revision does not follow")
         }

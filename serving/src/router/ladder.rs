@@ -80,7 +80,12 @@ impl Ladder {
         let mut question = Question { body: asked.body, request_id: &request_id, assigned, instead: None };
         let why = match ask_arm(&self.client, routing, assigned, &question, arm_until).await {
             Ok(answer) => {
-                return Ok(Outcome { json: answer.json, version: assigned.version.clone(), shown: answer.shown, degraded: None });
+                return Ok(Outcome {
+                    json: answer.json,
+                    version: assigned.version.clone(),
+                    shown: answer.shown,
+                    degraded: None,
+                });
             }
             Err(why) => why,
         };

@@ -40,7 +40,8 @@ impl Collector for RouterCollector {
         let model = routing.as_ref().map_or("", |routing| routing.table.model.as_str());
         let report = app.ladder.counters.report(Some(revision), app.exposures.counts());
         for (name, help, read) in PER_ARM {
-            let mut family = encoder.encode_descriptor(name, help, None, prometheus_client::metrics::MetricType::Counter)?;
+            let mut family =
+                encoder.encode_descriptor(name, help, None, prometheus_client::metrics::MetricType::Counter)?;
             for arm in &report.arms {
                 let labels = [("model", model), ("version", arm.version.as_str()), ("arm", arm.arm.as_str())];
                 ConstCounter::new(read(arm)).encode(family.encode_family(&labels)?)?;
@@ -53,23 +54,37 @@ impl Collector for RouterCollector {
             let labels = [("model", model), ("version", arm.version.as_str()), ("arm", arm.arm.as_str())];
             let bounds = arm.latency.le_ms.iter().map(|ms| ms / 1e3).chain([f64::MAX]);
             let buckets: Vec<(f64, u64)> = bounds.zip(arm.latency.buckets.iter().copied()).collect();
-            family.encode_family(&labels)?.encode_histogram::<NoLabelSet>(arm.latency.sum_ms / 1e3, arm.latency.count, &buckets, None)?;
+            family.encode_family(&labels)?.encode_histogram::<NoLabelSet>(
+                arm.latency.sum_ms / 1e3,
+                arm.latency.count,
+                &buckets,
+                None,
+            )?;
         }
         let counters = &app.ladder.counters;
         let load = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
         for (name, help, value) in [
             ("endcap_router_unkeyed", "Questions without a unit", load(&counters.unkeyed)),
             ("endcap_router_invalid", "Questions refused as invalid", load(&counters.invalid)),
-            ("endcap_router_overloaded", "Questions that the pack answered because too many were under way", load(&counters.overloaded)),
+            (
+                "endcap_router_overloaded",
+                "Questions that the pack answered because too many were under way",
+                load(&counters.overloaded),
+            ),
             ("endcap_router_pack", "Answers of the pack", load(&counters.pack)),
-            ("endcap_router_overridden", "Questions whose version the QA port's caller chose", load(&counters.overridden)),
+            (
+                "endcap_router_overridden",
+                "Questions whose version the QA port's caller chose",
+                load(&counters.overridden),
+            ),
             ("endcap_router_exposures_sent", "Exposures on disk in the event log", report.exposures.sent),
             ("endcap_router_exposures_dropped", "Exposures lost to a full spool or refused", report.exposures.dropped),
         ] {
             let counter = ConstCounter::new(value);
             counter.encode(encoder.encode_descriptor(name, help, None, counter.metric_type())?)?;
         }
-        let ready = routing.iter().flat_map(|routing| routing.endpoints()).filter(|endpoint| endpoint.is_ready()).count();
+        let ready =
+            routing.iter().flat_map(|routing| routing.endpoints()).filter(|endpoint| endpoint.is_ready()).count();
         for (name, help, value) in [
             ("endcap_router_table_revision", "Revision of the table in effect", revision as i64),
             ("endcap_router_ready_endpoints", "Predictors that are taken as ready", ready as i64),

@@ -166,7 +166,10 @@ type Server = JoinHandle<std::io::Result<()>>;
 pub async fn run(args: Args) -> anyhow::Result<()> {
     let listeners = Listeners::bind(&args).await?;
     let addresses = listeners.addresses()?;
-    anyhow::ensure!(args.public_key.len() <= 2, "--public-key is given more than twice; a router trusts one key, or two while they are exchanged");
+    anyhow::ensure!(
+        args.public_key.len() <= 2,
+        "--public-key is given more than twice; a router trusts one key, or two while they are exchanged"
+    );
     let keys = args.public_key.iter().map(|key| read_public_key(key)).collect::<Result<Vec<_>, _>>()?;
 
     let stop = CancellationToken::new();
@@ -270,7 +273,10 @@ async fn ready(app: &App, grace: Duration, addresses: &[(&str, SocketAddr)]) {
         if let Some(followed) = &app.followed
             && !followed.caught_up(grace).await
         {
-            tracing::warn!(eventlog = followed.url(), "the event log is away; the shelf is the artifact's until it is back");
+            tracing::warn!(
+                eventlog = followed.url(),
+                "the event log is away; the shelf is the artifact's until it is back"
+            );
         }
     };
     let pack = async {
@@ -278,9 +284,10 @@ async fn ready(app: &App, grace: Duration, addresses: &[(&str, SocketAddr)]) {
         loop {
             let want = wanted.borrow_and_update().clone();
             let holds = want.as_ref().is_some_and(|want| app.ladder.pack.holds(&want.digest));
-            let is_needed = app.tables.current().is_some_and(|routing| {
-                routing.table.fallback == crate::table::Fallback::StableThenPopularity
-            });
+            let is_needed = app
+                .tables
+                .current()
+                .is_some_and(|routing| routing.table.fallback == crate::table::Fallback::StableThenPopularity);
             if want.is_some() && (holds || !is_needed) {
                 return;
             }

@@ -89,7 +89,8 @@ impl Routing {
         Ok(Self {
             hash,
             policy: serde_json::from_value(table.policy.clone()).map_err(|error| wrong(&error))?,
-            policy_hash: HeaderValue::from_str(&endcap_store::sha256_hex(&policy_text)).map_err(|error| wrong(&error))?,
+            policy_hash: HeaderValue::from_str(&endcap_store::sha256_hex(&policy_text))
+                .map_err(|error| wrong(&error))?,
             policy_text: Bytes::from(policy_text),
             timeout: Duration::from_millis(u64::from(table.request_timeout_ms)),
             override_header: header(&table.override_header)?,

@@ -31,7 +31,6 @@ pub enum TakeError {
 
 /// Answer of `PUT` and `GET /control/table`: the acknowledgement, which says what is in effect, not what was asked for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
 pub struct TableReport {
     pub revision: u64,
     /// SHA-256 of the signed payload.
@@ -115,7 +114,8 @@ impl Tables {
 
     fn keep(&self, envelope: &Envelope) -> bool {
         let Some(path) = &self.cache else { return false };
-        let written = serde_json::to_vec_pretty(envelope).map_err(std::io::Error::other).and_then(|text| replace(path, &text));
+        let written =
+            serde_json::to_vec_pretty(envelope).map_err(std::io::Error::other).and_then(|text| replace(path, &text));
         if let Err(error) = &written {
             tracing::error!(path = %path.display(), %error, "failed to keep the table; a restart would start from --table");
         }

@@ -28,9 +28,13 @@ pub struct Envelope {
 
 #[derive(Debug, thiserror::Error)]
 pub enum EnvelopeError {
-    #[error("failed to read the envelope: {0}; send {{\"payload\", \"sha256\", \"keyId\", \"signature\"}} as `table::sign` writes it")]
+    #[error(
+        "failed to read the envelope: {0}; send {{\"payload\", \"sha256\", \"keyId\", \"signature\"}} as `table::sign` writes it"
+    )]
     NotAnEnvelope(String),
-    #[error("the table is signed with key {found}, this router trusts {trusted}; sign with the operator's key, or give the router its public key with --public-key")]
+    #[error(
+        "the table is signed with key {found}, this router trusts {trusted}; sign with the operator's key, or give the router its public key with --public-key"
+    )]
     UnknownKey { found: String, trusted: String },
     #[error("the signature does not belong to this table; sign it again")]
     BadSignature,

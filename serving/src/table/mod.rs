@@ -166,7 +166,14 @@ fn default_override_header() -> String {
 
 impl Table {
     /// A table in which one version answers for everybody: what a first promotion writes, and `endcap serve`.
-    pub fn single(namespace: &str, model: &str, revision: u64, version: &str, endpoints: Vec<String>, pack: Pack) -> Self {
+    pub fn single(
+        namespace: &str,
+        model: &str,
+        revision: u64,
+        version: &str,
+        endpoints: Vec<String>,
+        pack: Pack,
+    ) -> Self {
         Self {
             model: model.to_owned(),
             namespace: namespace.to_owned(),

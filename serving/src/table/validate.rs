@@ -102,7 +102,10 @@ impl Table {
         if let Some(experiment) = &self.experiment {
             check.name("/experiment/name".to_owned(), &experiment.name);
             if experiment.salt.is_empty() || experiment.salt == self.salt {
-                check.wrong("/experiment/salt", "must differ from the table's salt, so that the cohorts are independent");
+                check.wrong(
+                    "/experiment/salt",
+                    "must differ from the table's salt, so that the cohorts are independent",
+                );
             }
             check.arms("/experiment/arms", &experiment.arms);
         }
@@ -141,7 +144,16 @@ mod tests {
         let pointers: Vec<&str> = errors.iter().map(|error| error.pointer.as_str()).collect();
         assert_eq!(
             pointers,
-            ["/revision", "/arms/1/name", "/arms/1/endpoints/0", "/arms/1/ranges/0", "/arms/1/ranges/1", "/policy", "/requestTimeoutMs", "/pack/digest"]
+            [
+                "/revision",
+                "/arms/1/name",
+                "/arms/1/endpoints/0",
+                "/arms/1/ranges/0",
+                "/arms/1/ranges/1",
+                "/policy",
+                "/requestTimeoutMs",
+                "/pack/digest"
+            ]
         );
     }
 }

@@ -164,7 +164,10 @@ impl Program {
         loop {
             let Ok(line) = lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) else {
                 let _ = child.kill();
-                panic!("{program} {args:?} is not ready; it said:\n{}", std::fs::read_to_string(&stderr).unwrap_or_default());
+                panic!(
+                    "{program} {args:?} is not ready; it said:\n{}",
+                    std::fs::read_to_string(&stderr).unwrap_or_default()
+                );
             };
             let line: Value = serde_json::from_str(&line).unwrap();
             if wanted(&line) {
@@ -258,7 +261,8 @@ pub fn predictor_at(folder: &Path, artifact: &Artifact, listen: &str, more: &[&s
 
 /// A router's options without its table.
 pub fn router_args(keys: &KeyPair, more: &[&str]) -> Vec<String> {
-    let mut all = args(&["--public-key", &keys.public_hex(), "--listen", ANY, "--control-listen", ANY, "--metrics-listen", ANY]);
+    let mut all =
+        args(&["--public-key", &keys.public_hex(), "--listen", ANY, "--control-listen", ANY, "--metrics-listen", ANY]);
     all.extend(args(more));
     all
 }
@@ -320,7 +324,13 @@ impl Web {
         Self { client: Client::builder(TokioExecutor::new()).build(connector) }
     }
 
-    pub async fn try_call(&self, method: Method, url: &str, headers: &[(&str, &str)], body: Bytes) -> Result<Reply, String> {
+    pub async fn try_call(
+        &self,
+        method: Method,
+        url: &str,
+        headers: &[(&str, &str)],
+        body: Bytes,
+    ) -> Result<Reply, String> {
         let mut request = Request::builder().method(method).uri(url);
         for (name, value) in headers {
             request = request.header(*name, *value);
@@ -352,7 +362,13 @@ impl Web {
     }
 
     pub async fn tell(&self, base: &str, events: &Value) -> Reply {
-        self.call(Method::POST, &format!("{base}/v1/events"), &[("content-type", "application/json")], events.to_string()).await
+        self.call(
+            Method::POST,
+            &format!("{base}/v1/events"),
+            &[("content-type", "application/json")],
+            events.to_string(),
+        )
+        .await
     }
 
     pub async fn put_table(&self, router: &Program, keys: &KeyPair, table: &Table) -> Reply {
@@ -415,8 +431,9 @@ impl EventLog {
 
 impl Drop for EventLog {
     fn drop(&mut self) {
-        if let Some((_, runtime)) = self.running.take() {
-            runtime.shutdown_background();
+        if let Some((running, runtime)) = self.running.take() {
+            // On a thread of its own: this may be an async one.
+            let _ = std::thread::spawn(move || runtime.block_on(running.stop())).join();
         }
     }
 }
