@@ -127,7 +127,9 @@ pub(crate) fn order_session(
     // The clock of the steps ended where the order was placed.
     let shift = purchase.at_s - recorder.at_s;
     let Recorder { mut steps, dice, .. } = recorder;
-    steps.iter_mut().for_each(|step| step.at_s += shift);
+    for step in &mut steps {
+        step.at_s += shift;
+    }
     for line in lines {
         let (quantity, amount) = (Some(line.quantity), Some(line.cents()));
         steps.push(Step {
@@ -183,7 +185,7 @@ pub(crate) fn abandoned_session(
             }
         }
     }
-    for _ in 0..1 + poisson(recorder.dice, 2.5) {
+    for _ in 0..=poisson(recorder.dice, 2.5) {
         let need =
             crate::dice::pick_weighted(recorder.dice, &visitor.tastes.needs, |need| need.1).map_or(0, |need| need.0);
         let Some(product) = market.truth.shelf.pick(need, visitor.day, recorder.dice) else { continue };

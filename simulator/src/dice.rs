@@ -98,13 +98,17 @@ pub(crate) fn pick_weighted<'a, T>(
 /// A random direction.
 pub(crate) fn direction(dice: &mut impl rand::Rng) -> [f32; crate::truth::DIMENSIONS] {
     let mut vector = [0.0; crate::truth::DIMENSIONS];
-    vector.iter_mut().for_each(|value| *value = normal(dice));
+    for value in &mut vector {
+        *value = normal(dice);
+    }
     normalised(vector)
 }
 
 pub(crate) fn normalised<const N: usize>(mut vector: [f32; N]) -> [f32; N] {
     let length = vector.iter().map(|value| value * value).sum::<f32>().sqrt().max(1e-6);
-    vector.iter_mut().for_each(|value| *value = tidy(*value / length));
+    for value in &mut vector {
+        *value = tidy(*value / length);
+    }
     vector
 }
 

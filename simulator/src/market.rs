@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use endcap_recommender::offers::{AmountPer, Offer, Terms};
 use endcap_recommender::request::Channel;
+use jiff::Timestamp;
 use rust_decimal::Decimal;
 use rust_decimal::prelude::ToPrimitive;
 
@@ -83,8 +84,8 @@ impl Market {
             }
         }
         let offers = offers.into_iter().map(|offer| MarketOffer {
-            from_s: offer.valid_from.map_or(i64::MIN, |at| at.as_second()),
-            to_s: offer.valid_to.map_or(i64::MAX, |at| at.as_second()),
+            from_s: offer.valid_from.map_or(i64::MIN, Timestamp::as_second),
+            to_s: offer.valid_to.map_or(i64::MAX, Timestamp::as_second),
             offer,
         });
         let offers = offers.collect();
@@ -167,7 +168,7 @@ impl Market {
                     line.discount_cents = cents(Decimal::new(unit_cents * units, 2) * percent / Decimal::ONE_HUNDRED);
                 }
                 Terms::AmountOff { amount, .. } => {
-                    line.discount_cents = (cents(*amount) * units).min(unit_cents * units)
+                    line.discount_cents = (cents(*amount) * units).min(unit_cents * units);
                 }
                 Terms::BundlePrice { .. } | Terms::GiftOverTotal { .. } => return None,
             }

@@ -69,7 +69,9 @@ fn tastes(truth: &Truth, trade: bool, centre: &[f32; DIMENSIONS], roll: &mut Dic
     needs.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
     needs.truncate(MOST_NEEDS);
     let total: f32 = needs.iter().map(|need| need.1).sum();
-    needs.iter_mut().for_each(|need| need.1 = tidy(need.1 / total));
+    for need in &mut needs {
+        need.1 = tidy(need.1 / total);
+    }
 
     let mut favourites: Vec<Favourite<ProductNo>> = Vec::new();
     for _ in 0..18 + poisson(roll, 14.0) {

@@ -96,6 +96,15 @@ enum Sale<'a> {
     Return(&'a PlacedOrder, &'a [(usize, u32)]),
 }
 
+/// A step of a session, with what it belongs to.
+struct Moment<'a> {
+    session_no: u64,
+    step_no: u32,
+    session: &'a Session,
+    step: &'a Step,
+    order_no: Option<u64>,
+}
+
 struct Chunk<'a> {
     world: &'a World,
     histories: Vec<History>,
@@ -226,41 +235,33 @@ impl<'a> Chunk<'a> {
     }
 
     fn write_visits(&self, interactions: &mut TableWriter<Interaction>) -> Result<(), SimulatorError> {
-        let mut steps: Vec<(i64, u64, u32, &Session, &Step, Option<u64>)> = Vec::new();
+        let mut moments: Vec<Moment<'_>> = Vec::new();
         for ((history, &first_session), &first_order) in
             self.histories.iter().zip(&self.first_session).zip(&self.first_order)
         {
             for ((session, order), session_no) in sessions(history).zip(first_session..) {
                 let order_no = order.map(|order| first_order + order as u64);
                 let numbered = session.steps.iter().zip(0..);
-                steps.extend(numbered.map(|(step, step_no)| (step.at_s, session_no, step_no, session, step, order_no)));
+                moments.extend(numbered.map(|(step, step_no)| Moment { session_no, step_no, session, step, order_no }));
             }
         }
-        steps.sort_unstable_by_key(|&(at_s, session_no, step_no, ..)| (at_s, session_no, step_no));
-        for ((at_s, session_no, _, session, step, order_no), event_no) in steps.into_iter().zip(self.first_event..) {
-            interactions.push(self.interaction(at_s, session_no, session, step, order_no, event_no))?;
+        moments.sort_unstable_by_key(|moment| (moment.step.at_s, moment.session_no, moment.step_no));
+        for (moment, event_no) in moments.into_iter().zip(self.first_event..) {
+            interactions.push(self.interaction(&moment, event_no))?;
         }
         Ok(())
     }
 
-    fn interaction(
-        &self,
-        at_s: i64,
-        session_no: u64,
-        session: &Session,
-        step: &Step,
-        order_no: Option<u64>,
-        event_no: u64,
-    ) -> Interaction {
+    fn interaction(&self, moment: &Moment<'_>, event_no: u64) -> Interaction {
+        let Moment { session_no, session, step, order_no, .. } = moment;
         let Session { device, channel, referrer, .. } = session;
-        let mut context = format!(r#"{{"channel":"{}","device":"{device}","referrer":"{referrer}""#, channel.as_str());
-        if let Some(order_no) = order_no.filter(|_| step.act == Act::Purchase) {
-            context.push_str(&format!(r#","order_id":"{}""#, order_id(order_no)));
-        }
-        context.push('}');
+        let bought = order_no.filter(|_| step.act == Act::Purchase);
+        let bought = bought.map(|no| format!(r#","order_id":"{}""#, order_id(no))).unwrap_or_default();
+        let channel = channel.as_str();
+        let context = format!(r#"{{"channel":"{channel}","device":"{device}","referrer":"{referrer}"{bought}}}"#);
         Interaction {
             event_id: format!("h{event_no:09}"),
-            ts: timestamp(at_s),
+            ts: timestamp(step.at_s),
             customer_id: (!session.anonymous).then(|| self.customer_id(session.customer)),
             session_id: Some(format!("hs{session_no:08}")),
             event_type: step.act.as_str().to_owned(),

@@ -13,6 +13,9 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
+use endcap_eventlog::EventType::{
+    AddToCart, BeginCheckout, Purchase, RecommendationAccepted, RecommendationDeclined, SelectItem, ViewItem,
+};
 use endcap_eventlog::intake::{Format, Source, parse_body};
 use endcap_eventlog::{Event, EventOutcome, EventType, EventsResponse};
 use endcap_recommender::request::RecommendationRequest;
@@ -167,9 +170,6 @@ async fn shoppers_speak_the_contract() {
     assert_eq!(ids.len(), events.len(), "event ids are unique");
     let mut seen: HashMap<EventType, u64> = HashMap::new();
     events.iter().for_each(|event| *seen.entry(event.event_type).or_default() += 1);
-    use EventType::{
-        AddToCart, BeginCheckout, Purchase, RecommendationAccepted, RecommendationDeclined, SelectItem, ViewItem,
-    };
     for wanted in
         [AddToCart, BeginCheckout, Purchase, RecommendationAccepted, RecommendationDeclined, SelectItem, ViewItem]
     {
@@ -230,7 +230,7 @@ async fn a_closed_shop_is_counted_not_fatal() {
 async fn cancelling_ends_the_day_at_once() {
     let (shop, url) = open_shop(0).await;
     let cancel = CancellationToken::new();
-    let spec = LiveSpec { visits: None, visits_per_s: 50.0, think_time: Duration::from_secs(60), ..fast(&url, 1) };
+    let spec = LiveSpec { visits: None, visits_per_s: 50.0, think_time: Duration::from_mins(1), ..fast(&url, 1) };
     let day = tokio::spawn(run(Arc::clone(&shop.world), spec, cancel.clone(), None));
     while shop.requests.load(Ordering::SeqCst) < 10 {
         tokio::time::sleep(Duration::from_millis(5)).await;

@@ -13,6 +13,7 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rust_decimal::prelude::ToPrimitive;
 
+#[derive(Clone, Debug, PartialEq)]
 struct Basket {
     customer: Option<String>,
     day: i64,
@@ -225,11 +226,10 @@ fn a_change_of_taste_changes_what_is_bought_from_its_day_on_and_by_its_customers
     let changes = |no: u32| world.truth.changes_taste(no, &change);
     let share = (0..600).filter(|&no| changes(no)).count();
     assert!((240..360).contains(&share), "{share} of 600 change");
-    let of =
-        |baskets: &[Basket], pick: &dyn Fn(&Basket) -> bool| -> Vec<(Option<String>, i64, Vec<(ProductNo, f64)>)> {
-            let kept = baskets.iter().filter(|basket| pick(basket));
-            kept.map(|basket| (basket.customer.clone(), basket.day, basket.lines.clone())).collect()
-        };
+    let of = |baskets: &[Basket], pick: &dyn Fn(&Basket) -> bool| -> Vec<Basket> {
+        let kept = baskets.iter().filter(|basket| pick(basket));
+        kept.cloned().collect()
+    };
     let unchanged = |basket: &Basket| {
         let no = basket.customer.as_deref().and_then(|id| world.truth.customer_no(id));
         no.is_some_and(|no| !changes(no))

@@ -110,17 +110,18 @@ fn nonsense_sizes_are_refused_with_the_field_and_the_remedy() {
     }
 }
 
+fn ids<T>(rows: &[T], id: impl Fn(&T) -> &str) -> HashSet<String> {
+    let ids: HashSet<String> = rows.iter().map(|row| id(row).to_owned()).collect();
+    assert_eq!(ids.len(), rows.len(), "ids must be unique");
+    ids
+}
+
 #[test]
 fn every_table_refers_to_what_exists() {
     for preset in [Preset::GiftShop, Preset::Grocery] {
         let (dir, world, manifest) = written(&spec(preset, 11));
         manifest.verify(dir.path()).unwrap();
         let dir = dir.path();
-        fn ids<T>(rows: &[T], id: impl Fn(&T) -> &str) -> HashSet<String> {
-            let ids: HashSet<String> = rows.iter().map(|row| id(row).to_owned()).collect();
-            assert_eq!(ids.len(), rows.len(), "ids must be unique");
-            ids
-        }
         let customers = ids(&read::<Customer>(dir).unwrap(), |row| &row.customer_id);
         let places = read::<Place>(dir).unwrap();
         let cities = ids(&places, |row| &row.city_id);
@@ -229,7 +230,9 @@ fn the_shop_looks_like_one() {
 
         // Few products make much of the sales.
         let mut units: HashMap<&str, usize> = HashMap::new();
-        lines.iter().for_each(|line| *units.entry(&line.product_id).or_default() += 1);
+        for line in &lines {
+            *units.entry(&line.product_id).or_default() += 1;
+        }
         let mut counts: Vec<usize> = units.into_values().collect();
         counts.sort_unstable_by(|a, b| b.cmp(a));
         let top: usize = counts.iter().take(counts.len() / 5).sum();
@@ -362,7 +365,7 @@ fn offers_were_applied_as_their_terms_say() {
                         assert!((discount - gross * percent / Decimal::ONE_HUNDRED).abs() <= Decimal::new(1, 2));
                     }
                     Terms::AmountOff { amount, per: AmountPer::Unit } => {
-                        assert_eq!(discount, (amount * line.quantity).min(gross))
+                        assert_eq!(discount, (amount * line.quantity).min(gross));
                     }
                     Terms::AmountOff { amount, per: AmountPer::Order } => assert_eq!(discount, amount.min(gross)),
                     Terms::GiftOverTotal { min_total, quantity, .. } => {

@@ -284,17 +284,12 @@ impl Visit<'_> {
             self.event("remove_from_cart", &[("product_id", self.id(instead_of))]);
         }
         let product = suggestion.product;
-        let had = match self.cart.iter_mut().find(|line| line.0 == product) {
-            Some((_, had)) => {
-                let before = *had;
-                *had = quantity.max(before);
-                before
-            }
-            None => {
-                self.cart.push((product, quantity));
-                0
-            }
-        };
+        let had = self.cart.iter().find(|line| line.0 == product).map_or(0, |line| line.1);
+        if let Some(line) = self.cart.iter_mut().find(|line| line.0 == product) {
+            line.1 = quantity.max(had);
+        } else {
+            self.cart.push((product, quantity));
+        }
         if quantity > had {
             self.event("add_to_cart", &[("product_id", self.id(product)), ("quantity", (quantity - had).into())]);
         }

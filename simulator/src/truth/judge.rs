@@ -78,7 +78,7 @@ impl Truth {
         let Some(pull) = self.placements.get(&situation.placement) else { return 0.0 };
         let openness = customer.map_or(0.6, |customer| f64::from(customer.openness));
         let causes = [
-            pull.need * self.need_pull(tastes, product, item),
+            pull.need * Self::need_pull(tastes, product, item),
             pull.habit * habit_pull(tastes, product, situation.days_since_bought),
             pull.complement * self.complement_pull(customer, product, situation),
             pull.substitute * self.substitute_pull(product, situation),
@@ -97,7 +97,7 @@ impl Truth {
         (FLOOR + (1.0 - none) * pull.willing * openness * season * price * twice * stock).min(CEILING)
     }
 
-    fn need_pull(&self, tastes: Option<&Tastes<ProductNo>>, product: ProductNo, item: &ProductTruth<ProductNo>) -> f64 {
+    fn need_pull(tastes: Option<&Tastes<ProductNo>>, product: ProductNo, item: &ProductTruth<ProductNo>) -> f64 {
         // A stranger takes what many take.
         let popular = f64::from(item.popularity / (item.popularity + 3.0));
         let Some(tastes) = tastes else { return 0.12 * popular };

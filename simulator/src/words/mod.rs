@@ -94,13 +94,10 @@ pub(crate) fn words(preset: Preset) -> Words {
 
 /// "LUNCH BAG RED SPOTTY" in the gift shop, "Mill Lane Yoghurt Strawberry" in the supermarket.
 pub(crate) fn product_name(preset: Preset, noun: &str, variant: &str, range: &str, edition: usize) -> String {
-    let mut name = match preset {
+    let name = match preset {
         Preset::GiftShop => format!("{noun} {variant} {range}").to_uppercase(),
         Preset::Grocery => format!("{range} {noun} {variant}"),
     };
-    if edition > 0 {
-        let edition = edition + 1;
-        name.push_str(&format!(" NO {edition}"));
-    }
+    let name = if edition > 0 { format!("{name} NO {}", edition + 1) } else { name };
     name.split_whitespace().collect::<Vec<_>>().join(" ")
 }
