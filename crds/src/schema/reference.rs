@@ -182,9 +182,8 @@ fn type_of(node: &Value) -> String {
 
 fn default_of(node: &Value) -> String {
     match node.get("default") {
-        None => String::new(),
         // The fields of an object say their own defaults.
-        Some(Value::Object(_)) => String::new(),
+        None | Some(Value::Object(_)) => String::new(),
         Some(Value::String(text)) => format!("`{text}`"),
         Some(Value::Array(items)) => {
             let names: Option<Vec<&str>> =
