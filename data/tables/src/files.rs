@@ -5,6 +5,9 @@ use std::io::{BufWriter, Read, Write};
 use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
 
+use arrow_array::{Array, RecordBatch};
+use arrow_schema::ArrowError;
+use arrow_select::coalesce::BatchCoalescer;
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::basic::{Compression, ZstdLevel};
@@ -19,6 +22,8 @@ const BATCH_ROWS: usize = 16_384;
 pub struct TableWriter<R: Row> {
     path: PathBuf,
     buffered: Vec<R>,
+    /// Batches of always the same size, so that a file does not depend on how its rows came.
+    waiting: BatchCoalescer,
     rows: u64,
     writer: ArrowWriter<BufWriter<File>>,
     row: PhantomData<R>,
@@ -38,11 +43,17 @@ impl<R: Row> TableWriter<R> {
     pub fn create(dir: &Path) -> Result<Self, TableError> {
         let path = dir.join(format!("{}.parquet", R::TABLE));
         let file = File::create(&path).map_err(|source| TableError::Write { path: path.clone(), source })?;
-        let properties =
-            WriterProperties::builder().set_compression(Compression::ZSTD(ZstdLevel::default())).build();
+        let properties = WriterProperties::builder().set_compression(Compression::ZSTD(ZstdLevel::default())).build();
         let writer = ArrowWriter::try_new(BufWriter::new(file), R::schema(), Some(properties))
             .map_err(|source| TableError::Encode { table: R::TABLE, source })?;
-        Ok(Self { path, buffered: Vec::with_capacity(BATCH_ROWS), rows: 0, writer, row: PhantomData })
+        Ok(Self {
+            path,
+            buffered: Vec::with_capacity(BATCH_ROWS),
+            waiting: BatchCoalescer::new(R::schema(), BATCH_ROWS),
+            rows: 0,
+            writer,
+            row: PhantomData,
+        })
     }
 
     pub fn push(&mut self, row: R) -> Result<(), TableError> {
@@ -50,22 +61,71 @@ impl<R: Row> TableWriter<R> {
         if self.buffered.len() >= BATCH_ROWS { self.flush() } else { Ok(()) }
     }
 
+    /// Takes rows that are columns already. They must have the table's schema, without NULL where a row must have a value.
+    /// The file is the same, byte for byte, as if the rows had been pushed one by one.
+    pub fn push_batch(&mut self, batch: &RecordBatch) -> Result<(), TableError> {
+        let schema = R::schema();
+        for field in schema.fields() {
+            let name = field.name();
+            let wrong = |found: String| TableError::BadColumn {
+                table: R::TABLE,
+                column: name.clone(),
+                found,
+                expected: field.data_type().to_string(),
+            };
+            let column = batch.column_by_name(name).ok_or_else(|| wrong("missing".to_owned()))?;
+            if column.data_type() != field.data_type() {
+                return Err(wrong(column.data_type().to_string()));
+            }
+            if !field.is_nullable() && column.null_count() > 0 {
+                return Err(wrong(format!("empty in {} rows", column.null_count())));
+            }
+        }
+        self.flush()?;
+        let encode_error = |source: ArrowError| TableError::Encode { table: R::TABLE, source: source.into() };
+        let own = batch
+            .project(
+                &schema
+                    .fields()
+                    .iter()
+                    .filter_map(|field| batch.schema().index_of(field.name()).ok())
+                    .collect::<Vec<_>>(),
+            )
+            .and_then(|batch| RecordBatch::try_new(schema.clone(), batch.columns().to_vec()))
+            .map_err(encode_error)?;
+        self.waiting.push_batch(own).map_err(encode_error)?;
+        self.write_waiting()
+    }
+
+    fn write_waiting(&mut self) -> Result<(), TableError> {
+        while let Some(batch) = self.waiting.next_completed_batch() {
+            self.rows += batch.num_rows() as u64;
+            self.writer.write(&batch).map_err(|source| TableError::Encode { table: R::TABLE, source })?;
+        }
+        Ok(())
+    }
+
     fn flush(&mut self) -> Result<(), TableError> {
         if self.buffered.is_empty() {
             return Ok(());
         }
         let batch = R::encode(&self.buffered)?;
-        self.rows += self.buffered.len() as u64;
         self.buffered.clear();
-        self.writer.write(&batch).map_err(|source| TableError::Encode { table: R::TABLE, source })
+        self.waiting
+            .push_batch(batch)
+            .map_err(|source| TableError::Encode { table: R::TABLE, source: source.into() })?;
+        self.write_waiting()
     }
 
     /// Writes the footer, syncs the file and says what it is.
     pub fn finish(mut self) -> Result<Written, TableError> {
         self.flush()?;
+        self.waiting
+            .finish_buffered_batch()
+            .map_err(|source| TableError::Encode { table: R::TABLE, source: source.into() })?;
+        self.write_waiting()?;
         let write_error = |source| TableError::Write { path: self.path.clone(), source };
-        let mut buffer =
-            self.writer.into_inner().map_err(|source| TableError::Encode { table: R::TABLE, source })?;
+        let mut buffer = self.writer.into_inner().map_err(|source| TableError::Encode { table: R::TABLE, source })?;
         buffer.flush().map_err(write_error)?;
         buffer.get_ref().sync_all().map_err(write_error)?;
         let (bytes, sha256) = sha256_of(&self.path)?;

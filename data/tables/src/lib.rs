@@ -5,16 +5,19 @@
 //! their validation; it knows no SQL engine and no source layout.
 
 mod cell;
+mod docs;
 mod error;
 mod files;
 mod manifest;
 mod rows;
 mod table;
 
+pub use docs::markdown;
 pub use error::TableError;
 pub use files::{TableWriter, Written, read, read_optional, scan};
 pub use manifest::{DatasetManifest, DatasetWriter, MANIFEST_FILE, RejectedRows, TableEntry, TimeRange};
 pub use rows::{
-    Brand, Category, Customer, Identity, Interaction, Offer, Order, OrderLine, OrderStatus, Place, Product, Stock,
+    Brand, Cancellation, Category, Customer, Identity, Interaction, Offer, Order, OrderLine, OrderStatus, Place,
+    Product, Stock,
 };
 pub use table::{Row, all_schemas};

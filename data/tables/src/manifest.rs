@@ -59,8 +59,7 @@ impl DatasetManifest {
     /// Reads a dataset's manifest. The tables themselves are checked by [`DatasetManifest::verify`].
     pub fn open(dir: &Path) -> Result<Self, TableError> {
         let path = dir.join(MANIFEST_FILE);
-        let text =
-            std::fs::read(&path).map_err(|source| TableError::NoManifest { path: path.clone(), source })?;
+        let text = std::fs::read(&path).map_err(|source| TableError::NoManifest { path: path.clone(), source })?;
         serde_json::from_slice(&text).map_err(|source| TableError::Manifest { path, source })
     }
 

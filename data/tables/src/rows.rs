@@ -63,7 +63,8 @@ table! {
 }
 
 table! {
-    /// Categories and subcategories; a subcategory names its category as `parent_id`.
+    /// Categories and subcategories; a subcategory names its category as `parent_id`. Their ids are apart: a category and a
+    /// subcategory may have the same one.
     "categories" Category { category_id: String, name: Option<String>, parent_id: Option<String> }
 }
 
@@ -91,7 +92,8 @@ table! {
 }
 
 table! {
-    /// Lines of orders, in the order in which they were entered. Cancellations are netted against what they cancel.
+    /// Lines of orders, in the order in which they were entered. Cancellations are netted against what they cancel: `quantity` is
+    /// what is left, 0 on a line that was cancelled whole (learn from quantity > 0); `cancellations` says what was taken off and when.
     "order_lines" OrderLine {
         order_id: String,
         line_no: i64,
@@ -101,6 +103,23 @@ table! {
         /// taken off the whole line, in money
         discount: Option<Decimal>,
         offer_id: Option<String>,
+    }
+}
+
+table! {
+    /// What each cancelled or returned quantity was taken off, and when. Ordered quantity of a line = its `quantity` + the sum here.
+    /// Without `order_id` and `line_no`: nothing was found that it cancels.
+    "cancellations" Cancellation {
+        /// the order that cancels or returns
+        cancel_order_id: String,
+        cancel_line_no: i64,
+        product_id: String,
+        /// the order and line that it was taken off
+        order_id: Option<String>,
+        line_no: Option<i64>,
+        /// positive
+        quantity: Decimal,
+        cancelled_at: Timestamp,
     }
 }
 

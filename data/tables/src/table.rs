@@ -11,6 +11,8 @@ pub trait Row: Sized + Send + Sync + 'static {
     const TABLE: &'static str;
     /// What the table holds, in one line.
     const ABOUT: &'static str;
+    /// What each column means, in the order of the schema; empty where its name says it.
+    fn column_docs() -> Vec<&'static str>;
     fn schema() -> SchemaRef;
     fn encode(rows: &[Self]) -> Result<RecordBatch, TableError>;
     /// Reads a batch by column name. Columns that may be empty may also be missing; unknown columns are ignored.
@@ -27,6 +29,9 @@ macro_rules! table {
         impl $crate::table::Row for $name {
             const TABLE: &'static str = $table;
             const ABOUT: &'static str = concat!($($about),+);
+            fn column_docs() -> Vec<&'static str> {
+                vec![$(concat!("", $($doc),*)),+]
+            }
             fn schema() -> arrow_schema::SchemaRef {
                 std::sync::Arc::new(arrow_schema::Schema::new(vec![
                     $(arrow_schema::Field::new(
@@ -61,8 +66,11 @@ pub(crate) fn column<T: crate::cell::Cell>(
     let Some(array) = batch.column_by_name(column) else {
         if T::NULLABLE {
             let empty = arrow_array::new_null_array(&T::data_type(), batch.num_rows());
-            return T::from_array(&empty)
-                .ok_or_else(|| TableError::MissingColumn { table, column, expected: expected() });
+            return T::from_array(&empty).ok_or_else(|| TableError::MissingColumn {
+                table,
+                column,
+                expected: expected(),
+            });
         }
         return Err(TableError::MissingColumn { table, column, expected: expected() });
     };
@@ -85,5 +93,18 @@ pub(crate) fn value<T>(
 /// Every canonical table with its schema and what it holds, in the order of `docs/data.md`.
 pub fn all_schemas() -> Vec<(&'static str, &'static str, SchemaRef)> {
     macro_rules! list { ($($row:ident),+) => { vec![$((rows::$row::TABLE, rows::$row::ABOUT.trim(), rows::$row::schema())),+] }; }
-    list!(Customer, Identity, Place, Product, Category, Brand, Order, OrderLine, Offer, Stock, Interaction)
+    list!(
+        Customer,
+        Identity,
+        Place,
+        Product,
+        Category,
+        Brand,
+        Order,
+        OrderLine,
+        Cancellation,
+        Offer,
+        Stock,
+        Interaction
+    )
 }

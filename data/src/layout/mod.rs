@@ -1,0 +1,6 @@
+//! How each layout becomes the canonical tables, before cleaning.
+
+pub mod canonical;
+pub mod custom;
+pub mod mv;
+pub mod views;

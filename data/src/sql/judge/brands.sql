@@ -1,0 +1,12 @@
+WITH numbered AS (
+    SELECT *, row_number() OVER (
+        PARTITION BY brand_id ORDER BY CASE WHEN _bad IS NULL THEN 0 ELSE 1 END, _source, _file, _row) AS _nth
+    FROM raw_brands
+)
+SELECT brand_id, name, _nth, _source, _file, _row,
+       CASE WHEN _bad IS NOT NULL THEN 'bad_value'
+            WHEN brand_id IS NULL THEN 'missing_value'
+            WHEN _nth > 1 THEN 'duplicate_key' END AS _reason,
+       CAST(NULL AS VARCHAR) AS _changed,
+       coalesce(_bad, concat_ws(', ', 'brand_id=' || brand_id, 'name=' || name)) AS _detail
+FROM numbered

@@ -1,0 +1,11 @@
+-- What was netted, what a source had netted before, and what nobody can be asked for because the order names no customer.
+SELECT cancel_order_id, cancel_line_no, product_id, order_id, line_no, quantity, cancelled_at FROM netted
+UNION ALL
+SELECT cancel_order_id, cancel_line_no, product_id, order_id, line_no, quantity, cancelled_at
+FROM judged_cancellations WHERE _reason IS NULL
+UNION ALL
+SELECT order_id, line_no, product_id, NULL, NULL, CAST(-quantity AS DECIMAL(18,4)), _ordered_at
+FROM judged_order_lines
+WHERE (_reason IS NULL OR _reason = 'return_line') AND _customer_id IS NULL AND quantity < 0 AND _status <> 'adjusted'
+      {not_netted_yet}
+ORDER BY cancel_order_id, cancel_line_no, order_id NULLS FIRST, line_no
