@@ -11,6 +11,7 @@ mod common;
 use std::time::Duration;
 
 use axum::body::Bytes;
+#[allow(clippy::wildcard_imports, reason = "as the tests do")]
 use common::*;
 use endcap_serving::load::{self, Plan, Report};
 use endcap_serving::table::KeyPair;
@@ -36,8 +37,7 @@ fn question(products: &[String], number: u64) -> Bytes {
     let pick = |step: u64| {
         products.get((number.wrapping_mul(7_919).wrapping_add(step * 104_729) % products.len() as u64) as usize)
     };
-    let cart: Vec<_> =
-        (0..3).filter_map(|step| pick(step)).map(|id| json!({"product_id": id, "quantity": 2})).collect();
+    let cart: Vec<_> = (0..3).filter_map(pick).map(|id| json!({"product_id": id, "quantity": 2})).collect();
     json!({"placement": "cart", "customer_id": format!("c-{}", number % 5_000), "cart": cart, "limit": 8})
         .to_string()
         .into()

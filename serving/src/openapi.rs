@@ -52,7 +52,7 @@ fn recommendations() {}
 
 /// Sends events: one object, an array, or JSON lines.
 ///
-/// Accepted means synced to disk. A bad event never sinks its batch: each has its own result. Sending an event_id again is a duplicate,
+/// Accepted means synced to disk. A bad event never sinks its batch: each has its own result. Sending an `event_id` again is a duplicate,
 /// not a second event.
 #[utoipa::path(
     post,

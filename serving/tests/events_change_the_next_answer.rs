@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 /// Generous for a busy machine; the figure that was measured is printed.
 const SOON: Duration = Duration::from_secs(10);
 
+#[allow(clippy::needless_pass_by_value, reason = "called with json! literals")]
 fn event(kind: &str, more: Value) -> Value {
     let mut event = json!({"event_id": uuid::Uuid::now_v7().to_string(), "type": kind});
     event.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());

@@ -51,7 +51,9 @@ async fn a_stopped_predictor_costs_no_more_than_the_deadline() {
     let artifact = publish(at, 1).await;
     let predictor = predictor(at, &artifact, &[]);
     let keys = KeyPair::generate();
-    let router = router(at, &keys, &table(1, &artifact, &[predictor.url("listen")]), &[]);
+    let mut table = table(1, &artifact, &[predictor.url("listen")]);
+    table.request_timeout_ms = 150;
+    let router = router(at, &keys, &table, &[]);
     let (web, base) = (Web::new(), router.url("listen"));
     let question = cart("c-1", &["P001"]);
     web.ask(&base, &question).await.products();

@@ -75,7 +75,7 @@ impl Asked {
         let wait = text(headers, &headers::DEADLINE).and_then(|text| text.parse().ok()).map(Duration::from_millis);
         Self {
             started,
-            deadline: started + wait.unwrap_or(DEFAULT_DEADLINE).min(Duration::from_secs(60)),
+            deadline: started + wait.unwrap_or(DEFAULT_DEADLINE).min(Duration::from_mins(1)),
             request_id: owned(&headers::REQUEST_ID).unwrap_or_else(|| uuid::Uuid::now_v7().to_string()),
             arm: owned(&headers::ARM),
             experiment: owned(&headers::EXPERIMENT),
@@ -153,14 +153,11 @@ async fn answer(app: &Arc<App>, headers: &HeaderMap, asked: Asked, body: Body) -
 
 fn policy(app: &App, headers: &HeaderMap) -> Result<(Arc<CompiledPolicy>, Option<String>), Refusal> {
     let Some(hash) = text(headers, &headers::POLICY) else { return Ok((app.policies.own(), None)) };
-    match app.policies.find(hash) {
-        Some(policy) => Ok((policy, Some(hash.to_owned()))),
-        None => {
-            let problem =
-                Problem::new(StatusCode::PRECONDITION_REQUIRED, "policy-unknown", "The policy is not known here");
-            Err(("policy_unknown", problem.detail(format!("send it with PUT /v1/policies/{hash} and ask again"))))
-        }
+    if let Some(policy) = app.policies.find(hash) {
+        return Ok((policy, Some(hash.to_owned())));
     }
+    let problem = Problem::new(StatusCode::PRECONDITION_REQUIRED, "policy-unknown", "The policy is not known here");
+    Err(("policy_unknown", problem.detail(format!("send it with PUT /v1/policies/{hash} and ask again"))))
 }
 
 /// On a thread of the pool.

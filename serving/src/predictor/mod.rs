@@ -30,7 +30,7 @@ pub const EXIT_ARTIFACT: u8 = 3;
 #[derive(Debug, Parser)]
 #[command(name = "endcap-predictor", version, about = "Serves one version of a recommender")]
 pub struct Args {
-    /// The version's artifact: file:///folder, a plain folder, or s3://bucket/prefix
+    /// The version's artifact: `file:///folder`, a plain folder, or `s3://bucket/prefix`
     #[arg(long)]
     pub artifact: String,
     /// SHA-256 that the artifact's manifest must have

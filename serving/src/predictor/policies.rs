@@ -85,7 +85,7 @@ impl Policies {
                     tracing::info!(path = %path.display(), "policy file read again");
                 }
                 Err(error) => {
-                    tracing::warn!(path = %path.display(), %error, "failed to read the changed policy file; the last good one stays")
+                    tracing::warn!(path = %path.display(), %error, "failed to read the changed policy file; the last good one stays");
                 }
             }
             last = Some(text);

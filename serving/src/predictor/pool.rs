@@ -22,10 +22,12 @@ pub enum NoAnswer {
     Failed,
 }
 
+type Run = Box<dyn FnOnce(Option<&mut Scratch>) + Send>;
+
 struct Job {
     deadline: Instant,
     /// Given no work space, it only tells that it expired.
-    run: Box<dyn FnOnce(Option<&mut Scratch>) + Send>,
+    run: Run,
 }
 
 struct Queue {
@@ -134,7 +136,7 @@ mod tests {
         let pool = Pool::start(1, 2).unwrap();
         let (open, gate) = mpsc::channel::<()>();
         let (started, has_started) = mpsc::channel::<()>();
-        let later = Instant::now() + Duration::from_secs(60);
+        let later = Instant::now() + Duration::from_mins(1);
         let first = pool
             .submit(later, move |_| {
                 started.send(()).unwrap();

@@ -136,17 +136,12 @@ fn assign<'r>(
             ))
         });
     }
-    match routing.unit(headers, request, body) {
-        Some(unit) => {
-            let arm = routing.assign(&unit);
-            let is_known = request.unit() == Some(unit.as_str());
-            Ok((arm, Assignment::Unit((!is_known).then_some(unit))))
-        }
-        None => {
-            one(&port.app.ladder.counters.unkeyed);
-            Ok((routing.assign_by_chance(), Assignment::Chance))
-        }
-    }
+    let Some(unit) = routing.unit(headers, request, body) else {
+        one(&port.app.ladder.counters.unkeyed);
+        return Ok((routing.assign_by_chance(), Assignment::Chance));
+    };
+    let is_known = request.unit() == Some(unit.as_str());
+    Ok((routing.assign(&unit), Assignment::Unit((!is_known).then_some(unit))))
 }
 
 fn respond(assigned: &RoutedArm, request_id: &str, outcome: &Outcome) -> Response {

@@ -143,7 +143,7 @@ async fn ask(
             (status, json) = send(client, routing, endpoint, question, wait).await?;
         }
         match status {
-            StatusCode::OK => read(arm, json),
+            StatusCode::OK => read(arm, &json),
             StatusCode::SERVICE_UNAVAILABLE => Err((Why::PredictorOverloaded, None)),
             StatusCode::GATEWAY_TIMEOUT => Err((Why::Deadline, Some(Failure::Soft))),
             status => {
@@ -155,8 +155,8 @@ async fn ask(
     tokio::time::timeout(wait, call).await.unwrap_or(Err((Why::Deadline, Some(Failure::Soft))))
 }
 
-fn read(arm: &RoutedArm, json: Bytes) -> Result<Answer, Failed> {
-    let view: AnswerView<'_> = serde_json::from_slice(&json).map_err(|error| {
+fn read(arm: &RoutedArm, json: &Bytes) -> Result<Answer, Failed> {
+    let view: AnswerView<'_> = serde_json::from_slice(json).map_err(|error| {
         tracing::warn!(%error, "failed to read a predictor's answer");
         (Why::PredictorError, Some(Failure::Soft))
     })?;

@@ -61,10 +61,10 @@ impl Ladder {
             && let Some((pack, items)) = self.pack.recommend(routing, asked.request)
         {
             one(&self.counters.pack);
-            return self.own(asked, why, pack.version.clone(), PackHolder::currency(&pack), items);
+            return Self::own(asked, why, pack.version.clone(), PackHolder::currency(&pack), items);
         }
         // Nobody may answer, or nobody can yet: an honest empty list, never an error.
-        self.own(asked, why, assigned.version.clone(), None, Vec::new())
+        Self::own(asked, why, assigned.version.clone(), None, Vec::new())
     }
 
     /// The arm, then the active version.
@@ -105,7 +105,7 @@ impl Ladder {
         }
     }
 
-    fn own(&self, asked: &Asked<'_>, why: Why, version: String, currency: Option<String>, items: Vec<Item>) -> Outcome {
+    fn own(asked: &Asked<'_>, why: Why, version: String, currency: Option<String>, items: Vec<Item>) -> Outcome {
         let shown = items.iter().map(shown).collect();
         let response = RecommendationResponse {
             request_id: asked.request_id.to_owned(),

@@ -1,4 +1,4 @@
-//! The counters as OpenMetrics: the same numbers that gates read, labelled by model, version and arm alone.
+//! The counters as `OpenMetrics`: the same numbers that gates read, labelled by model, version and arm alone.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;

@@ -38,7 +38,7 @@ use crate::table::read_public_key;
 #[derive(Debug, Parser)]
 #[command(name = "endcap-router", version, about = "Owns the stable address of a model: assigns, forwards, falls back")]
 pub struct Args {
-    /// Signed routing table for a cold start (a mounted ConfigMap)
+    /// Signed routing table for a cold start (a mounted `ConfigMap`)
     #[arg(long, value_name = "FILE")]
     pub table: Option<PathBuf>,
     /// Where the last good table is kept for a restart; the pack is kept beside it
