@@ -138,10 +138,10 @@ impl Training<'_> {
 
     fn features(&mut self, data: &Dataset) -> Result<(Features, bool), TrainError> {
         self.progress.begin(Phase::Features, 2);
-        if let Some(features) = self.checkpoints.read_json::<Features>("features") {
-            if features.rfm.len() == data.customers.len() {
-                return Ok((features, true));
-            }
+        if let Some(features) = self.checkpoints.read_json::<Features>("features")
+            && features.rfm.len() == data.customers.len()
+        {
+            return Ok((features, true));
         }
         let sales = data.sales.view();
         let rfm = features::rfm(data, sales);
@@ -149,7 +149,8 @@ impl Training<'_> {
         let features = Features { facts: features::facts(sales, &rfm), rfm };
         self.checkpoints.write_json("features", &features)?;
         self.progress.advance(1);
-        Ok((features, false))
+        // Read back: JSON may move the last bit of a number, and a resumed training must see the very same ones.
+        Ok((self.checkpoints.read_json("features").unwrap_or(features), false))
     }
 
     fn tune(&mut self, data: &Dataset) -> Result<(Tuned, bool), TrainError> {
@@ -159,7 +160,7 @@ impl Training<'_> {
         }
         let tuned = tune::tune(data, &self.hyper, self.options.seed, self.progress)?;
         self.checkpoints.write_json("tuned", &tuned)?;
-        // Read back, so that a resumed training sees the very same numbers.
+        // Read back: see `features`.
         Ok((self.checkpoints.read_json("tuned").unwrap_or(tuned), false))
     }
 

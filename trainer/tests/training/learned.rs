@@ -26,6 +26,29 @@ fn objects(artifact: &Path) -> (ArtifactManifest, BTreeMap<String, Vec<u8>>) {
     (manifest, objects)
 }
 
+/// Of the customers who bought half the break or more but less than it, and then the product again, the share that reached it that time.
+fn reached_again(data: &Path, product: &str, least: i64) -> f64 {
+    let mut quantities: HashMap<String, i64> = HashMap::new();
+    for line in read::<OrderLine>(data).unwrap().into_iter().filter(|line| line.product_id == product) {
+        *quantities.entry(line.order_id).or_default() += i64::try_from(line.quantity.mantissa()).unwrap() / 10i64.pow(line.quantity.scale());
+    }
+    let mut orders = read::<Order>(data).unwrap();
+    orders.sort_by_key(|order| (order.ordered_at, order.order_id.clone()));
+    let mut bought: BTreeMap<String, Vec<i64>> = BTreeMap::new();
+    for order in orders {
+        if let (Some(customer), Some(quantity)) = (order.customer_id, quantities.get(&order.order_id)) {
+            bought.entry(customer).or_default().push(*quantity);
+        }
+    }
+    let mut outcomes = Vec::new();
+    for own in bought.values() {
+        if let Some(first) = (1..own.len()).find(|at| own[at - 1] * 2 >= least && own[at - 1] < least) {
+            outcomes.push(own[first] >= least);
+        }
+    }
+    outcomes.iter().filter(|reached| **reached).count() as f64 / outcomes.len().max(1) as f64
+}
+
 #[test]
 fn an_artifact_holds_what_is_true_of_its_data() {
     let folder = folder(&Shop::new(seed()));
@@ -53,7 +76,8 @@ fn an_artifact_holds_what_is_true_of_its_data() {
 
     let breaks: Vec<_> = model.habits.breaks.row(at(0)).iter().map(|found| (found.min_quantity, found.unit_price)).collect();
     assert_eq!(breaks, vec![(12, 17_000)]);
-    assert!(model.habits.breaks.row(at(0))[0].reached > 0.0);
+    let reached = reached_again(&data, &product_id(0), 12);
+    assert!((f64::from(model.habits.breaks.row(at(0))[0].reached) - reached).abs() < 1e-6, "{reached}");
     assert!((1..60).all(|product| model.habits.breaks.row(at(product)).is_empty()), "no break is found where there is none");
     assert!(model.habits.better.row(at(4)).iter().any(|better| better.product == at(5)));
     assert!(model.habits.better.row(at(5)).iter().all(|better| better.product != at(4)), "never a cheaper one");
