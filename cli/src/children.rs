@@ -11,12 +11,14 @@ use anyhow::{Context, Result, bail};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, ChildStdin, Command};
 
-/// The program of that name beside this one.
+/// The program of that name beside this one (tests lie one folder below the programs).
 pub fn sibling(name: &str) -> Result<PathBuf> {
     let own = std::env::current_exe().context("failed to find this program's own file")?;
-    let path = own.with_file_name(name);
+    let folder = own.parent().context("failed to find this program's own folder")?;
+    let folder = if folder.ends_with("deps") { folder.parent().unwrap_or(folder) } else { folder };
+    let path = folder.join(name);
     if !path.is_file() {
-        bail!("failed to find the program {name} beside {}: build it with `make build`", own.display());
+        bail!("failed to find the program {name} in {}: build it with `make build`", folder.display());
     }
     Ok(path)
 }
@@ -107,7 +109,7 @@ impl Running {
     }
 
     /// Ends it at once, as a crash would.
-    pub async fn kill(mut self) -> Result<()> {
+    pub async fn kill(&mut self) -> Result<()> {
         self.child.kill().await.with_context(|| format!("failed to kill {}", self.name))
     }
 

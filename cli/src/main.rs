@@ -1,16 +1,9 @@
 //! `endcap`: the whole system on one machine.
 
-mod children;
-mod demo;
-mod progress;
-mod serve;
-mod stack;
-mod train;
-mod world;
-
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use endcap::{children, demo, serve, simulate, train, world};
 
 #[derive(Debug, Parser)]
 #[command(name = "endcap", version, about = "From sales data to recommendations: data, training, serving and their proof on one machine")]
@@ -28,6 +21,8 @@ enum Command {
     Train(train::TrainArgs),
     /// Serve an artifact on this machine: event log, predictor and router
     Serve(serve::ServeArgs),
+    /// Let simulated customers of a generated shop ask, click, decline and buy at a router
+    Simulate(simulate::SimulateArgs),
     /// The story of `make demo`
     Demo(demo::DemoArgs),
 }
@@ -72,6 +67,7 @@ async fn main() -> ExitCode {
         Command::Data(DataCommand::Sql(passed)) => pass("sql", passed).await,
         Command::Train(args) => train::train(args).await,
         Command::Serve(args) => serve::serve(args).await.map(|()| 0),
+        Command::Simulate(args) => simulate::simulate(args).await,
         Command::Demo(args) => demo::demo(args).await,
     };
     match result {

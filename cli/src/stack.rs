@@ -67,6 +67,11 @@ impl Stack {
         Ok(())
     }
 
+    /// Ends the predictor as a crash would.
+    pub async fn kill_predictor(&mut self) -> Result<()> {
+        self.predictor.kill().await
+    }
+
     /// Ends the programs in the order in which requests flow.
     pub async fn stop(self) -> Result<()> {
         self.router.stop().await?;

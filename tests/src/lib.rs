@@ -1,1 +1,90 @@
+//! What the whole-system tests share: a generated shop with its truth, trained by the real trainer.
 
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, ensure};
+use endcap::children::sibling;
+use endcap_recommender::fitted::Model;
+use endcap_recommender::live::BaselineState;
+use endcap_simulator::{Preset, World, WorldSpec};
+
+/// `ENDCAP_TEST_SEED`, else one drawn anew; printed, so that a failure can be repeated.
+pub fn seed() -> u64 {
+    let given = std::env::var("ENDCAP_TEST_SEED").ok().and_then(|text| text.parse().ok());
+    let seed = given.unwrap_or_else(|| u64::from(rand::random::<u32>()));
+    println!("ENDCAP_TEST_SEED={seed}");
+    seed
+}
+
+/// A shop on disk: dataset, truth, artifact.
+#[derive(Debug)]
+pub struct Shop {
+    pub folder: tempfile::TempDir,
+    pub seed: u64,
+}
+
+impl Shop {
+    /// A gift shop whose year ended yesterday, and version 1 trained on it.
+    pub fn trained(seed: u64, customers: u32, products: u32) -> Result<Self> {
+        const DAYS: u32 = 365;
+        let folder = tempfile::tempdir().context("failed to make a temporary folder")?;
+        let today = jiff::Zoned::now().with_time_zone(jiff::tz::TimeZone::UTC).date();
+        let mut spec = WorldSpec::new(Preset::GiftShop, customers, products, DAYS, seed);
+        spec.start = today.checked_sub(jiff::Span::new().days(i64::from(DAYS)))?;
+        World::generate(&spec)?.write(&folder.path().join("dataset"), &mut |_| {})?;
+        let shop = Self { folder, seed };
+        shop.train(&shop.artifact().display().to_string(), 1)?;
+        Ok(shop)
+    }
+
+    pub fn dataset(&self) -> PathBuf {
+        self.folder.path().join("dataset")
+    }
+
+    pub fn artifact(&self) -> PathBuf {
+        self.folder.path().join("artifact")
+    }
+
+    pub fn artifact_uri(&self) -> String {
+        format!("file://{}", self.artifact().display())
+    }
+
+    /// Runs the trainer as a Job would.
+    pub fn train(&self, out: &str, version: u64) -> Result<()> {
+        let output = Command::new(sibling("endcap-trainer")?)
+            .args(["--data", &self.dataset().display().to_string(), "--out", out, "--model", "shop"])
+            .args(["--version", &version.to_string(), "--work", &self.folder.path().join("work").display().to_string()])
+            .stdin(Stdio::null())
+            .output()
+            .context("failed to start the trainer")?;
+        ensure!(output.status.success(), "the trainer ended with {}: {}", output.status, String::from_utf8_lossy(&output.stderr));
+        Ok(())
+    }
+}
+
+/// The model of an artifact, every object checked against its digest.
+pub async fn load_model(uri: &str) -> Result<(Model, BaselineState)> {
+    let from = endcap_store::open(uri)?;
+    let (manifest, _) = endcap_store::read_manifest(&from).await?;
+    let manifest = endcap_recommender::artifact::ArtifactManifest::from_json(&manifest)?;
+    let mut objects = std::collections::BTreeMap::new();
+    for (name, entry) in &manifest.objects {
+        let object = endcap_store::ObjectRef { sha256: entry.sha256.clone(), bytes: entry.bytes };
+        objects.insert(name.clone(), endcap_store::fetch(&from, name, &object).await?);
+    }
+    let bytes = endcap_store::read_beside(&from, "state/baseline.json.zst").await?.context("no baseline state")?;
+    let file = tempfile::Builder::new().suffix(".json.zst").tempfile()?;
+    std::fs::write(file.path(), bytes)?;
+    Ok((Model::from_objects(&objects, "")?, endcap_eventlog::live::read_baseline(file.path())?))
+}
+
+/// A folder of real data beside the checkout, where there is one; says so when there is none.
+pub fn real_data(name: &str) -> Option<PathBuf> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data").join(name);
+    if path.is_dir() {
+        return Some(path);
+    }
+    println!("SKIPPED: the folder shared/data/{name} is not beside this checkout");
+    None
+}

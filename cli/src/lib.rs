@@ -1,0 +1,11 @@
+//! What `endcap` is made of: child programs, the three that serve on one machine, the demo's story. A library so that the
+//! whole-system tests run what the program runs.
+
+pub mod children;
+pub mod demo;
+mod progress;
+pub mod serve;
+pub mod simulate;
+pub mod stack;
+pub mod train;
+pub mod world;

@@ -1,0 +1,13 @@
+#!/usr/bin/env bash
+# make bench: P1 (the pipeline alone), P2 and P3 (over HTTP), the event log. Numbers hold for the machine that is printed with them.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+. scripts/lib.sh
+machine
+uptime
+say "P1: one question through the pipeline (criterion, one thread)"
+cargo bench --locked -p endcap-recommender --bench pipeline
+say "P2, P3: open-loop load over HTTP on loopback"
+cargo bench --locked -p endcap-serving --bench latency
+say "event log: events a second, acknowledged after sync"
+cargo bench --locked -p endcap-eventlog --bench accept

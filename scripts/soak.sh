@@ -1,0 +1,13 @@
+#!/usr/bin/env bash
+# make soak: the randomised checks again and again with new seeds, each seed printed. ROUNDS says how often.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+. scripts/lib.sh
+rounds=${ROUNDS:-10}
+cargo test --locked --workspace --bins --lib --tests --no-run
+for round in $(seq "$rounds"); do
+  say "round $round of $rounds"
+  PROPTEST_CASES=${PROPTEST_CASES:-20000} cargo test --locked -p endcap-recommender --tests
+  cargo test --locked -p endcap-eventlog --tests
+  cargo test --locked -p endcap-tests --tests -- --nocapture
+done

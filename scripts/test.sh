@@ -1,0 +1,56 @@
+#!/usr/bin/env bash
+# make test: every test. Starts what tests need (an S3-compatible store), says loudly what could not run.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+. scripts/lib.sh
+need cargo "install Rust 1.95 (rustup)"
+NOT_RUN=
+started=$SECONDS
+machine
+
+store_pid=
+scratch=$(mktemp -d)
+finish() {
+  if [ -n "$store_pid" ]; then kill "$store_pid" 2> /dev/null || true; wait "$store_pid" 2> /dev/null || true; fi
+  rm -rf "$scratch"
+}
+trap finish EXIT
+
+say "S3-compatible store (versitygw)"
+if command -v go > /dev/null && scripts/tools.sh versitygw; then
+  export AWS_ACCESS_KEY_ID=endcap AWS_SECRET_ACCESS_KEY=endcap-secret AWS_REGION=us-east-1
+  port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+  mkdir -p "$scratch/s3/endcap-test"
+  ROOT_ACCESS_KEY=$AWS_ACCESS_KEY_ID ROOT_SECRET_KEY=$AWS_SECRET_ACCESS_KEY \
+    "$ENDCAP_CACHE/bin/versitygw" --port "127.0.0.1:$port" posix "$scratch/s3" > "$scratch/s3.log" 2>&1 &
+  store_pid=$!
+  for _ in $(seq 50); do
+    if (exec 3<> "/dev/tcp/127.0.0.1/$port") 2> /dev/null; then break; fi
+    sleep 0.1
+  done
+  kill -0 "$store_pid" 2> /dev/null || { cat "$scratch/s3.log"; cannot_run "object storage over S3" "versitygw did not start"; }
+  export ENDCAP_TEST_S3_ENDPOINT=http://127.0.0.1:$port ENDCAP_TEST_S3_BUCKET=endcap-test AWS_ENDPOINT_URL=http://127.0.0.1:$port
+  echo "listening on $ENDCAP_TEST_S3_ENDPOINT"
+else
+  cannot_run "object storage over S3" "Go is needed to build versitygw: install Go 1.26"
+fi
+
+say "build of programs and tests (the first time: 15 to 25 minutes on two cores, mostly the SQL engine)"
+cargo test --locked --workspace --bins --lib --tests --no-run
+built=$SECONDS
+
+say "tests"
+# Whole-system tests take loopback ports and the clock: one test program at a time, as cargo does.
+cargo test --locked --workspace --bins --lib --tests --no-fail-fast -- --show-output 2>&1 | tee "$scratch/tests.log" | grep -vE '^(test .* \.\.\. ok|running 0 tests|)$' || true
+if ! grep -q '^test result:' "$scratch/tests.log"; then
+  echo '!! no test ran' >&2; exit 1
+fi
+count() { awk -v word="$1" '/^test result:/ { for (i = 2; i <= NF; i++) if ($i ~ "^" word) n += $(i - 1) } END { print n + 0 }' "$scratch/tests.log"; }
+passed=$(count passed)
+failed=$(count failed)
+skipped=$(grep -c 'SKIPPED' "$scratch/tests.log" || true)
+say "done: build $((built - started)) s, tests $((SECONDS - built)) s"
+if grep -q 'SKIPPED' "$scratch/tests.log"; then grep 'SKIPPED' "$scratch/tests.log" | sort | uniq -c; fi
+if [ -n "$NOT_RUN" ]; then printf '!! NOT RUN: %s\n' "$NOT_RUN"; fi
+echo "$passed passed, $failed failed, $skipped skipped"
+if [ "$failed" -gt 0 ] || grep -qE '^error: (test failed|could not compile|[0-9]+ target)' "$scratch/tests.log"; then exit 1; fi

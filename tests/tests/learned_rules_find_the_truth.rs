@@ -1,0 +1,131 @@
+//! The hidden truth of the generated shop judges what was learned: true complements rank above chance and above popularity, and the
+//! offer upsells that were planted are found.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+use std::collections::HashSet;
+
+use endcap_recommender::candidates::Scratch;
+use endcap_recommender::live::CustomerState;
+use endcap_recommender::pipeline::{CompiledPolicy, Facts, Person, recommend};
+use endcap_recommender::policy::Policy;
+use endcap_recommender::request::{CartLine, Context, Placement, RecommendationRequest, WantedKind};
+use endcap_recommender::response::Kind;
+use endcap_recommender::shelf::Shelf;
+use endcap_simulator::Truth;
+use endcap_tests::{Shop, load_model, seed};
+use rand::prelude::*;
+use rand_chacha::ChaCha8Rng;
+use rust_decimal::Decimal;
+
+fn question(placement: Placement, cart: &[(&str, u32)]) -> RecommendationRequest {
+    let line = |(product, quantity): &(&str, u32)| CartLine {
+        product_id: (*product).into(),
+        quantity: Decimal::from(*quantity),
+        unit_price: None,
+    };
+    RecommendationRequest {
+        placement,
+        customer_id: None,
+        session_id: None,
+        cart: cart.iter().map(line).collect(),
+        product_id: None,
+        context: Context::default(),
+        occasion: None,
+        kinds: vec![],
+        limit: None,
+    }
+}
+
+/// Mean and the lower 95% bound of a bootstrap over it.
+fn lower_bound(values: &[f64], rng: &mut ChaCha8Rng) -> (f64, f64) {
+    let mean = |sample: &[f64]| sample.iter().sum::<f64>() / sample.len() as f64;
+    let mut means: Vec<f64> = (0..1_000)
+        .map(|_| mean(&(0..values.len()).map(|_| values[rng.random_range(0..values.len())]).collect::<Vec<_>>()))
+        .collect();
+    means.sort_by(f64::total_cmp);
+    (mean(values), means[25])
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_learned_is_what_is_true() {
+    let seed = seed();
+    let shop = Shop::trained(seed, 1_500, 800).unwrap();
+    let truth = Truth::load(&shop.dataset()).unwrap();
+    let (model, baseline) = load_model(&shop.artifact_uri()).await.unwrap();
+    // Stock is another matter: here the shelf is full.
+    let mut full = baseline.shelf.clone();
+    full.stock.clear();
+    let shelf = Shelf::new(&model.catalogue, &full);
+    let policy = CompiledPolicy::new(Policy::default(), &model);
+    let facts = |customer| Facts { model: &model, shelf: &shelf, policy: &policy, person: Person { customer, session: None }, now: jiff::Timestamp::now() };
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let mut scratch = Scratch::default();
+
+    complements_beat_chance_and_popularity(&truth, &model, &facts(None), &mut scratch, &mut rng);
+
+    // Planted upsells: the customer orders their habitual quantity, just short of the offer.
+    let mut found = 0;
+    let mut asked = 0;
+    for planted in &truth.planted {
+        let customer: Option<&CustomerState> = baseline.customers.get(planted.customer_id.as_str());
+        let Some(offer) = shelf.offers().get(&planted.offer_id) else { continue };
+        let is_in_force = endcap_recommender::offers::in_force(offer, jiff::Timestamp::now());
+        let is_sold = model.catalogue.find(&planted.product_id).is_some_and(|product| shelf.is_active(product));
+        if !is_in_force || !is_sold {
+            continue;
+        }
+        asked += 1;
+        let mut question = question(Placement::OrderEntry, &[(&planted.product_id, planted.habitual_quantity)]);
+        question.customer_id = Some(planted.customer_id.as_str().into());
+        let list = recommend(&facts(customer), &question, &mut scratch);
+        found += usize::from(list.iter().any(|item| {
+            item.kind == Kind::UpsellQuantity
+                && item.product_id.as_str() == planted.product_id
+                && item.offer.as_ref().is_some_and(|hint| hint.add >= Decimal::ONE && hint.saves > Decimal::ZERO)
+        }));
+    }
+    println!("planted offer upsells: {found} of {asked} found ({} planted)", truth.planted.len());
+    assert!(asked >= 5, "too few planted upsells are in force to judge by: {asked}");
+    assert!(found * 10 >= asked * 9, "{found} of {asked}");
+}
+
+fn complements_beat_chance_and_popularity(
+    truth: &Truth,
+    model: &endcap_recommender::fitted::Model,
+    facts: &Facts<'_>,
+    scratch: &mut Scratch,
+    rng: &mut ChaCha8Rng,
+) {
+    const K: usize = 10;
+    let (mut over_popular, mut over_chance, mut hits) = (Vec::new(), Vec::new(), 0.0);
+    let popular: Vec<&str> = model.popularity.top.iter().map(|product| model.catalogue.id(*product)).collect();
+    for product in &truth.products {
+        let complements: HashSet<&str> = truth.true_complements(&product.product_id).into_iter().map(|(other, _)| other).collect();
+        // Ten sightings are the least that anything can be learned from.
+        let seen = model.catalogue.find(&product.product_id).map_or(0, |at| model.associations.item_orders(at));
+        if complements.is_empty() || seen < 10 {
+            continue;
+        }
+        let mut question = question(Placement::Cart, &[(&product.product_id, 1)]);
+        question.kinds = vec![WantedKind::CrossSell];
+        question.limit = Some(K as u32);
+        let list = recommend(facts, &question, scratch);
+        let share = |hits: usize| hits as f64 / complements.len().min(K) as f64;
+        let ours = share(list.iter().filter(|item| complements.contains(item.product_id.as_str())).count());
+        let most_popular = popular.iter().filter(|other| **other != product.product_id).take(K);
+        let theirs = share(most_popular.filter(|other| complements.contains(**other)).count());
+        let chance = share(complements.len().min(K)) * K as f64 / model.catalogue.len() as f64;
+        hits += ours;
+        over_popular.push(ours - theirs);
+        over_chance.push(ours - chance);
+    }
+    let n = over_popular.len();
+    let (popular_mean, popular_low) = lower_bound(&over_popular, rng);
+    let (chance_mean, chance_low) = lower_bound(&over_chance, rng);
+    println!(
+        "true complements in the first {K}: recall {:.3} over {n} products; above popularity by {popular_mean:.3} (at least {popular_low:.3}), above chance by {chance_mean:.3} (at least {chance_low:.3})",
+        hits / n as f64
+    );
+    assert!(n >= 100, "too few products to judge by: {n}");
+    assert!(popular_low > 0.0 && chance_low > 0.0);
+}
