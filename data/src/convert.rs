@@ -262,10 +262,16 @@ fn boolean(text: &str) -> Option<bool> {
     }
 }
 
+/// 9999-12-30T22:00:00Z: how the end of time is kept, which many systems write as 9999-12-31.
+const LAST_MICROSECOND: i64 = 253_402_207_200_000_000;
+
 /// ISO 8601 with or without time and offset (UTC without), `20111003`, `03.10.2011`, `03-Oct-2011`, seconds, milliseconds or
 /// microseconds since 1970. `10/03/2011` is refused: it could mean two days.
 pub fn time(text: &str) -> Option<Timestamp> {
-    let utc = |civil: DateTime| civil.to_zoned(TimeZone::UTC).ok().map(|zoned| zoned.timestamp());
+    let utc = |civil: DateTime| {
+        let last = || (civil.year() == 9999).then(|| Timestamp::from_microsecond(LAST_MICROSECOND).ok()).flatten();
+        civil.to_zoned(TimeZone::UTC).ok().map(|zoned| zoned.timestamp()).or_else(last)
+    };
     if text.bytes().all(|byte| byte.is_ascii_digit()) {
         let number: i64 = text.parse().ok()?;
         return match text.len() {
@@ -316,6 +322,7 @@ pub fn time(text: &str) -> Option<Timestamp> {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
     use super::*;
+    use arrow_array::types::TimestampMicrosecondType;
 
     fn at(text: &str) -> Option<String> {
         time(text).map(|time| time.to_string())
@@ -349,6 +356,14 @@ mod tests {
         for text in ["10/03/2011", "2011-13-01", "2011-02-30", "soon", "12", "2011-10-03T25:00:00"] {
             assert_eq!(at(text), None, "{text}");
         }
+    }
+
+    #[test]
+    fn the_end_of_time_is_kept_as_late_as_it_can_be() {
+        assert_eq!(at("9999-12-31").unwrap(), "9999-12-30T22:00:00Z");
+        let never: ArrayRef = Arc::new(TimestampMicrosecondArray::from(vec![LAST_MICROSECOND + 1, 7]));
+        let kept = convert(&never, Kind::Time).unwrap();
+        assert_eq!(kept.array.as_primitive::<TimestampMicrosecondType>().values().as_ref(), [LAST_MICROSECOND, 7]);
     }
 
     #[test]

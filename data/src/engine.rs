@@ -122,6 +122,9 @@ impl Engine {
 
     /// Registers a table that an earlier run staged.
     pub async fn reuse(&self, name: &str) -> Result<bool, DataError> {
+        if self.context.table_exist(name)? {
+            return Ok(true);
+        }
         let path = self.staged(name);
         if !path.exists() {
             return Ok(false);

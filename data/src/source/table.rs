@@ -95,7 +95,11 @@ fn meta_fields() -> [Field; 2] {
     [Field::new("_file", DataType::Utf8, false), Field::new("_row", DataType::Int64, false)]
 }
 
+/// The file is named without its ending, so that examples do not depend on the format.
 fn meta_columns(label: &str, first_row: i64, rows: usize) -> [ArrayRef; 2] {
+    let label = std::path::Path::new(label).with_extension("");
+    let label = label.to_string_lossy();
+    let label = label.as_ref();
     [
         Arc::new(StringArray::from_iter_values(std::iter::repeat_n(label, rows))),
         Arc::new(Int64Array::from_iter_values((0..rows as i64).map(|row| first_row + row))),

@@ -1,7 +1,6 @@
 //! Every row that is left out has a reason, a count and an example; every reason of cleaning is met here.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-
 use crate::common::{View, failed, prepared, rejected, shop};
 use endcap_tables::{Cancellation, Interaction, Offer, Order, OrderLine, Product, read};
 

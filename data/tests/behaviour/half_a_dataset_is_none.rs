@@ -1,7 +1,6 @@
 //! Limits of quality, runs that are cut off, runs that are repeated.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-
 use crate::common::{request, run, shop, write_csv};
 use endcap_data::{DataError, prepare};
 use endcap_tables::MANIFEST_FILE;

@@ -1,7 +1,6 @@
 //! The same rows give the same dataset, byte for byte: from CSV, JSON lines or Parquet, in parts or whole, with one thread or two.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-
 use std::path::Path;
 
 use crate::common::{Shop, View, of_spec, request, run, shop, write_csv};

@@ -2,7 +2,6 @@
 //! `ENDCAP_TEST_S3_ENDPOINT` (with `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`) and a bucket in `ENDCAP_TEST_S3_BUCKET` (`endcap-test`).
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-
 use crate::common::{request, run, shop, write_csv};
 use object_store::{ObjectStoreExt, PutPayload};
 

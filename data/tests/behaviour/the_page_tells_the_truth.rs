@@ -1,7 +1,6 @@
 //! docs/data.md: its generated parts have not drifted, and its sample payloads can be prepared.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
