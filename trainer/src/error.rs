@@ -5,14 +5,16 @@ use std::path::PathBuf;
 /// Every variant names the place and the remedy.
 #[derive(Debug, thiserror::Error)]
 pub enum TrainError {
-    #[error(transparent)]
-    Tables(#[from] endcap_tables::TableError),
-    #[error(transparent)]
-    Store(#[from] endcap_store::StoreError),
-    #[error(transparent)]
-    Artifact(#[from] endcap_recommender::artifact::ArtifactError),
-    #[error("failed to publish to {uri}: {source}; free space or correct the address, then start again: what is done is kept")]
-    Publish { uri: String, source: endcap_store::StoreError },
+    #[error("{0}")]
+    Tables(#[source] Box<endcap_tables::TableError>),
+    #[error("{0}")]
+    Store(#[source] Box<endcap_store::StoreError>),
+    #[error("{0}")]
+    Artifact(#[source] Box<endcap_recommender::artifact::ArtifactError>),
+    #[error(
+        "failed to publish to {uri}: {source}; free space or correct the address, then start again: what is done is kept"
+    )]
+    Publish { uri: String, source: Box<endcap_store::StoreError> },
     #[error("failed to list {uri}: {source}")]
     List { uri: String, source: object_store::Error },
     #[error("failed to write {path}: {source}; free space or choose another folder with {flag}")]
@@ -39,6 +41,20 @@ pub enum TrainError {
     Stopped(&'static str),
 }
 
+// Boxed, because a result is passed through every step and these errors are large.
+macro_rules! boxed {
+    ($variant:ident, $source:ty) => {
+        impl From<$source> for TrainError {
+            fn from(source: $source) -> Self {
+                Self::$variant(Box::new(source))
+            }
+        }
+    };
+}
+boxed!(Tables, endcap_tables::TableError);
+boxed!(Store, endcap_store::StoreError);
+boxed!(Artifact, endcap_recommender::artifact::ArtifactError);
+
 impl TrainError {
     /// Exit codes: 1 anything else, 2 wrong options or no usable data (running it again does not help), 3 version taken,
     /// 4 output taken, 5 told to stop. Codes 1 and 5 are worth another try: the work so far is kept.
@@ -46,19 +62,14 @@ impl TrainError {
         use endcap_tables::TableError as Table;
         match self {
             Self::Option { .. } | Self::NoOrders { .. } | Self::NoTable(..) => 2,
-            Self::Tables(
-                Table::MissingColumn { .. }
-                | Table::WrongType { .. }
-                | Table::Null { .. }
-                | Table::BadValue { .. }
-                | Table::NoManifest { .. }
-                | Table::Manifest { .. }
-                | Table::Corrupt { .. }
-                | Table::Parquet { .. }
-                | Table::Empty { .. },
-            ) => 2,
+            // What cannot be opened or written may be there at the next try; what is wrong in itself stays wrong.
+            Self::Tables(source) => match **source {
+                Table::Open { .. } | Table::Write { .. } | Table::Encode { .. } => 1,
+                _ => 2,
+            },
             Self::VersionTaken { .. } => 3,
-            Self::OutTaken { .. } | Self::Store(endcap_store::StoreError::Taken { .. }) => 4,
+            Self::OutTaken { .. } => 4,
+            Self::Store(source) if matches!(**source, endcap_store::StoreError::Taken { .. }) => 4,
             Self::Stopped(_) => 5,
             _ => 1,
         }

@@ -88,10 +88,12 @@ impl Hyper {
         let mut hyper = Self::default();
         for (key, value) in given {
             let number = |low: f64, high: f64| {
-                value.parse::<f64>().ok().filter(|number| (low..=high).contains(number)).ok_or_else(|| TrainError::Option {
-                    what: format!("hyperparameter {key}"),
-                    value: value.clone(),
-                    remedy: format!("write a number from {low} to {high}"),
+                value.parse::<f64>().ok().filter(|number| (low..=high).contains(number)).ok_or_else(|| {
+                    TrainError::Option {
+                        what: format!("hyperparameter {key}"),
+                        value: value.clone(),
+                        remedy: format!("write a number from {low} to {high}"),
+                    }
                 })
             };
             match key.as_str() {

@@ -31,7 +31,7 @@ pub struct TrainingArguments {
     /// Folder of a canonical dataset (with dataset.json)
     #[arg(long, value_name = "DIR")]
     pub data: PathBuf,
-    /// Where the artifact goes: a folder, file:///folder or s3://bucket/prefix
+    /// Where the artifact goes: a folder, `file:///folder` or `s3://bucket/prefix`
     #[arg(long, value_name = "URI", required_unless_present = "store", conflicts_with = "store")]
     pub out: Option<String>,
     /// Prefix of a store of many versions: the artifact goes to PREFIX/NAMESPACE/MODEL/MODEL-vN/ATTEMPT, if N is free
@@ -60,7 +60,7 @@ pub struct TrainingArguments {
     /// Worker threads; what the machine or the container's CPU limit gives when left out
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub threads: Option<u16>,
-    /// A hyperparameter: trend_half_life_days, history_half_life_days, confidence_shrinkage, neighbours, validation_days, max_order_products
+    /// A hyperparameter, which is then not tuned; an unknown one is refused with the list of those there are
     #[arg(long = "hyperparameter", value_name = "KEY=VALUE")]
     pub hyperparameters: Vec<String>,
     /// Folder for checkpoints; beside the output when left out
@@ -157,10 +157,8 @@ pub fn run(arguments: &Arguments) -> ExitCode {
     }
     let mut out = std::io::stdout().lock();
     match &result {
-        Ok(trained) if arguments.json => {
+        Ok(_) if arguments.json => {
             let _ = writeln!(out, "{}", message(&result));
-            drop(out);
-            let _ = trained;
         }
         Ok(trained) => {
             let _ = write!(out, "{}", summary(trained));
@@ -222,7 +220,10 @@ fn message(result: &Result<Trained, TrainError>) -> Value {
                 "metrics": metrics,
             });
             while message.to_string().len() > MESSAGE_BYTES
-                && message.get_mut("metrics").and_then(Value::as_array_mut).is_some_and(|metrics| metrics.pop().is_some())
+                && message
+                    .get_mut("metrics")
+                    .and_then(Value::as_array_mut)
+                    .is_some_and(|metrics| metrics.pop().is_some())
             {}
             message
         }
@@ -260,14 +261,26 @@ fn summary(trained: &Trained) -> String {
         "  learned    {} orders, {} lines, {} customers, {} products",
         data.orders, data.rows, data.customers, data.products
     );
-    for metric in manifest.metrics.iter().filter(|metric| metric.name.starts_with("ndcg@10") && metric.name.matches('.').count() < 2) {
+    for metric in manifest
+        .metrics
+        .iter()
+        .filter(|metric| metric.name.starts_with("ndcg@10") && metric.name.matches('.').count() < 2)
+    {
         let (low, high) = (metric.low.unwrap_or(metric.value), metric.high.unwrap_or(metric.value));
-        let _ = writeln!(text, "  {:<24} {:.4} ({low:.4} to {high:.4}, {} {} questions)", metric.name, metric.value, metric.n, metric.split);
+        let _ = writeln!(
+            text,
+            "  {:<24} {:.4} ({low:.4} to {high:.4}, {} {} questions)",
+            metric.name, metric.value, metric.n, metric.split
+        );
     }
     let _ = writeln!(text, "  size       {} bytes in {} objects", trained.bytes, manifest.objects.len());
     if !trained.run.already_finished {
         let peak = trained.run.peak_resident_bytes.unwrap_or(0) >> 20;
-        let _ = writeln!(text, "  took       {:.1} s on {} threads, {peak} MiB at most", trained.run.seconds, trained.run.threads);
+        let _ = writeln!(
+            text,
+            "  took       {:.1} s on {} threads, {peak} MiB at most",
+            trained.run.seconds, trained.run.threads
+        );
     }
     text
 }

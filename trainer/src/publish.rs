@@ -19,8 +19,11 @@ const PACK_NEIGHBOURS: usize = 20;
 const PACK_BYTES: usize = 8 << 20;
 pub const RUN_FILE: &str = "run.json";
 
+/// An object that is not yet written, by its name.
+type Unwritten = (String, Vec<u8>);
+
 /// The objects of the pack, and how many products it holds.
-pub(crate) fn pack(model: &Model) -> Result<(Vec<(String, Vec<u8>)>, usize), TrainError> {
+pub(crate) fn pack(model: &Model) -> Result<(Vec<Unwritten>, usize), TrainError> {
     let mut products = PACK_PRODUCTS;
     loop {
         let small = model.pack(products, PACK_NEIGHBOURS);
@@ -48,7 +51,7 @@ pub(crate) fn steps(objects: usize) -> u64 {
 fn failed(uri: &str) -> impl Fn(endcap_store::StoreError) -> TrainError {
     move |source| match source {
         endcap_store::StoreError::Taken { .. } => source.into(),
-        source => TrainError::Publish { uri: uri.to_owned(), source },
+        source => TrainError::Publish { uri: uri.to_owned(), source: Box::new(source) },
     }
 }
 
@@ -64,7 +67,7 @@ async fn put_file(to: &Location, name: &str, bytes: Vec<u8>) -> Result<(), Train
 pub(crate) async fn publish(
     to: &Location,
     mut manifest: ArtifactManifest,
-    objects: Vec<(String, Vec<u8>)>,
+    objects: Vec<Unwritten>,
     baseline: Vec<u8>,
     progress: &dyn Progress,
 ) -> Result<Published, TrainError> {

@@ -65,7 +65,13 @@ pub fn frequent_itemsets(baskets: &[Vec<u32>], min_support: f64, max_len: usize)
 }
 
 /// `extensions` holds the items that may follow `prefix`, each with the baskets that hold it and the prefix.
-fn grow(prefix: &mut Vec<u32>, extensions: &[(u32, Transactions)], least: u32, max_len: usize, found: &mut Vec<Itemset>) {
+fn grow(
+    prefix: &mut Vec<u32>,
+    extensions: &[(u32, Transactions)],
+    least: u32,
+    max_len: usize,
+    found: &mut Vec<Itemset>,
+) {
     for (at, (item, set)) in extensions.iter().enumerate() {
         prefix.push(*item);
         found.push(Itemset { items: prefix.clone(), baskets: set.count });
@@ -92,7 +98,9 @@ pub fn rules(itemsets: &[Itemset], baskets: usize, min_confidence: f64, min_len:
     for set in itemsets.iter().filter(|set| set.items.len() >= min_len.max(1)) {
         for right in &set.items {
             let left: Vec<u32> = set.items.iter().copied().filter(|item| item != right).collect();
-            let (Some(left_count), Some(right_count)) = (count(&left), count(std::slice::from_ref(right))) else { continue };
+            let (Some(left_count), Some(right_count)) = (count(&left), count(std::slice::from_ref(right))) else {
+                continue;
+            };
             let confidence = f64::from(set.baskets) / f64::from(left_count);
             if confidence >= min_confidence {
                 found.push(Rule {

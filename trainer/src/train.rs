@@ -42,8 +42,7 @@ pub fn train(options: &TrainOptions, progress: &dyn Progress) -> Result<Trained,
         .thread_name(|at| format!("endcap-fit-{at}"))
         .build()
         .map_err(|source| TrainError::Threads { threads, source })?;
-    let runtime =
-        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(TrainError::Runtime)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(TrainError::Runtime)?;
     let out = endcap_store::open(&options.out)?;
     let dataset = DatasetManifest::open(&options.data)?.digest();
     let started = Instant::now();
@@ -53,8 +52,13 @@ pub fn train(options: &TrainOptions, progress: &dyn Progress) -> Result<Trained,
         return Ok(Trained { uri: out.uri, manifest: *manifest, manifest_sha256: sha256, bytes, run });
     }
     let checkpoints = Checkpoints::open(&options.work, &key_of(options, &dataset)?)?;
-    let mut training =
-        Training { options, hyper: Hyper::parse(&options.hyperparameters)?, checkpoints, progress, run: Run { threads, ..Run::default() } };
+    let mut training = Training {
+        options,
+        hyper: Hyper::parse(&options.hyperparameters)?,
+        checkpoints,
+        progress,
+        run: Run { threads, ..Run::default() },
+    };
     let published = pool.install(|| training.all(&runtime, &out))?;
     let Training { checkpoints, mut run, .. } = training;
     run.seconds = started.elapsed().as_secs_f64();
@@ -72,15 +76,10 @@ pub fn train(options: &TrainOptions, progress: &dyn Progress) -> Result<Trained,
 
 /// What checkpoints depend on: data, settings, and the very program, since another one may count otherwise.
 fn key_of(options: &TrainOptions, dataset: &str) -> Result<String, TrainError> {
-    let program = std::env::current_exe().and_then(std::fs::read).map_or_else(|_| PROGRAM.to_owned(), |bytes| sha256_hex(&bytes));
-    let parts = (
-        dataset,
-        program,
-        machine::cpu_level(),
-        options.architecture.as_str(),
-        options.seed,
-        &options.hyperparameters,
-    );
+    let program =
+        std::env::current_exe().and_then(std::fs::read).map_or_else(|_| PROGRAM.to_owned(), |bytes| sha256_hex(&bytes));
+    let parts =
+        (dataset, program, machine::cpu_level(), options.architecture.as_str(), options.seed, &options.hyperparameters);
     let text = serde_json::to_vec(&parts).map_err(|source| TrainError::Json { what: "the checkpoint key", source })?;
     Ok(sha256_hex(&text).chars().take(16).collect())
 }

@@ -42,7 +42,10 @@ async fn highest(models: &Location, model: &str, from: u64) -> Result<Option<u64
 pub(crate) enum Found {
     Nothing,
     /// The very artifact that this training would make: it was finished and not reported.
-    Finished { manifest: Box<ArtifactManifest>, sha256: String },
+    Finished {
+        manifest: Box<ArtifactManifest>,
+        sha256: String,
+    },
 }
 
 /// Fails when the number or the place is taken by something else.
@@ -60,7 +63,10 @@ pub(crate) async fn look(options: &TrainOptions, out: &Location, dataset: &str) 
         return Err(TrainError::OutTaken { uri: out.uri.clone(), found: format!("manifest {sha256}") });
     }
     if let Some((Err(_), sha256)) = own {
-        return Err(TrainError::OutTaken { uri: out.uri.clone(), found: format!("a manifest of another kind, {sha256}") });
+        return Err(TrainError::OutTaken {
+            uri: out.uri.clone(),
+            found: format!("a manifest of another kind, {sha256}"),
+        });
     }
     check_number(options).await?;
     Ok(Found::Nothing)

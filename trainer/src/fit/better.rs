@@ -78,7 +78,12 @@ fn purchases(data: &Dataset, sales: View<'_>) -> Vec<Bought> {
             }
         }
         let from = all.len();
-        all.extend(own.iter().map(|(product, (first, last))| Bought { customer, product: *product, first: *first, last: *last }));
+        all.extend(own.iter().map(|(product, (first, last))| Bought {
+            customer,
+            product: *product,
+            first: *first,
+            last: *last,
+        }));
         if let Some(added) = all.get_mut(from..) {
             added.sort_unstable_by_key(|entry: &Bought| entry.product);
         }
@@ -100,7 +105,11 @@ fn variants_of(
         seen.clear();
         for need in needs(catalogue, product) {
             let own = of_need.get(&(buyer.customer, need)).map_or(&[][..], Vec::as_slice);
-            seen.extend(own.iter().filter(|other| other.product != product && other.last >= buyer.first).map(|other| other.product));
+            seen.extend(
+                own.iter()
+                    .filter(|other| other.product != product && other.last >= buyer.first)
+                    .map(|other| other.product),
+            );
         }
         seen.sort_unstable();
         seen.dedup();

@@ -64,7 +64,8 @@ pub fn find_breaks(sightings: &[Sighting], declared: &[DeclaredTier]) -> Vec<Pri
     search(&paid, MOST_STEPS, &mut steps);
     for tier in declared {
         let near = |price: i64| (price as f64) <= tier.unit_price as f64 * PRICE_TOLERANCE;
-        let paid_it = paid.iter().filter(|(quantity, price)| *quantity >= tier.min_quantity as f32 && near(*price)).count();
+        let paid_it =
+            paid.iter().filter(|(quantity, price)| *quantity >= tier.min_quantity as f32 && near(*price)).count();
         if paid_it as u32 >= DECLARED_ORDERS && steps.iter().all(|step| step.0 != tier.min_quantity) {
             steps.push((tier.min_quantity, tier.unit_price));
         }
@@ -170,7 +171,13 @@ mod tests {
         let list: Vec<_> = (0..200)
             .map(|at| {
                 let quantity = [1.0, 2.0, 6.0, 12.0, 24.0, 48.0, 96.0][at as usize % 7];
-                let price = if quantity < 12.0 { 29_500 } else if quantity < 48.0 { 25_500 } else { 21_000 };
+                let price = if quantity < 12.0 {
+                    29_500
+                } else if quantity < 48.0 {
+                    25_500
+                } else {
+                    21_000
+                };
                 seen(at, quantity, price)
             })
             .collect();
@@ -187,15 +194,22 @@ mod tests {
 
     #[test]
     fn a_small_discount_few_orders_and_sale_lines_are_no_break() {
-        let small: Vec<_> = (0..60).map(|at| seen(at, if at % 2 == 0 { 1.0 } else { 12.0 }, if at % 2 == 0 { 10_000 } else { 9_800 })).collect();
+        let small: Vec<_> = (0..60)
+            .map(|at| seen(at, if at % 2 == 0 { 1.0 } else { 12.0 }, if at % 2 == 0 { 10_000 } else { 9_800 }))
+            .collect();
         assert_eq!(steps(&small), vec![]);
-        let few: Vec<_> = (0..30).map(|at| if at < 4 { seen(at, 12.0, 8_000) } else { seen(at, 1.0, 10_000) }).collect();
+        let few: Vec<_> =
+            (0..30).map(|at| if at < 4 { seen(at, 12.0, 8_000) } else { seen(at, 1.0, 10_000) }).collect();
         assert_eq!(steps(&few), vec![]);
         let declared = [DeclaredTier { min_quantity: 10, unit_price: 8_000 }];
         assert_eq!(find_breaks(&few, &declared).first().map(|found| (found.min_quantity, found.orders)), Some((10, 4)));
         assert_eq!(find_breaks(&few, &[DeclaredTier { min_quantity: 10, unit_price: 7_000 }]), vec![]);
-        let sale: Vec<_> =
-            (0..60).map(|at| Sighting { offered: at % 2 == 1, ..seen(at, if at % 2 == 0 { 1.0 } else { 12.0 }, if at % 2 == 0 { 10_000 } else { 8_000 }) }).collect();
+        let sale: Vec<_> = (0..60)
+            .map(|at| Sighting {
+                offered: at % 2 == 1,
+                ..seen(at, if at % 2 == 0 { 1.0 } else { 12.0 }, if at % 2 == 0 { 10_000 } else { 8_000 })
+            })
+            .collect();
         assert_eq!(steps(&sale), vec![]);
     }
 }

@@ -9,6 +9,9 @@ use crate::load::{Dataset, View};
 /// Near misses before a product's own rate of reaching its break outweighs the rate of all.
 const REACHED_SHRINKAGE: f32 = 5.0;
 
+/// Quantity quantiles, and breaks with their near misses.
+type OfProduct = ([f32; 3], Vec<(PriceBreak, Near)>);
+
 /// Fits habits. `declared` are the price lists' tiers by product, which count where orders paid them.
 pub fn habits(data: &Dataset, sales: View<'_>, declared: &[Vec<DeclaredTier>]) -> Habits {
     let products = data.catalogue.len();
@@ -26,7 +29,7 @@ pub fn habits(data: &Dataset, sales: View<'_>, declared: &[Vec<DeclaredTier>]) -
             }
         }
     }
-    let fitted: Vec<([f32; 3], Vec<(PriceBreak, Near)>)> = sightings
+    let fitted: Vec<OfProduct> = sightings
         .par_iter()
         .enumerate()
         .map(|(product, list)| {
@@ -39,9 +42,8 @@ pub fn habits(data: &Dataset, sales: View<'_>, declared: &[Vec<DeclaredTier>]) -
     let (tried, reached) = all.fold((0, 0), |sum, near| (sum.0 + near.tried, sum.1 + near.reached));
     let overall = reached as f32 / (tried as f32).max(1.0);
     let breaks = fitted.iter().map(|(_, breaks)| {
-        let shrunk = |near: &Near| {
-            (near.reached as f32 + REACHED_SHRINKAGE * overall) / (near.tried as f32 + REACHED_SHRINKAGE)
-        };
+        let shrunk =
+            |near: &Near| (near.reached as f32 + REACHED_SHRINKAGE * overall) / (near.tried as f32 + REACHED_SHRINKAGE);
         breaks.iter().map(|(found, near)| PriceBreak { reached: shrunk(near), ..*found }).collect()
     });
     Habits {

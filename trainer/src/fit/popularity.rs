@@ -131,8 +131,7 @@ fn segments_of(kind: &str, data: &Dataset, sales: View<'_>, share: &[f32]) -> Ve
         for same in own.chunk_by(|a, b| a == b) {
             let Some((_, product)) = same.first().copied() else { continue };
             let overall = f64::from(share.get(product as usize).copied().unwrap_or(0.0));
-            let shrunk =
-                (same.len() as f64 + SEGMENT_SHRINKAGE * overall) / (f64::from(count) + SEGMENT_SHRINKAGE);
+            let shrunk = (same.len() as f64 + SEGMENT_SHRINKAGE * overall) / (f64::from(count) + SEGMENT_SHRINKAGE);
             best.push(product, shrunk as f32);
         }
         let best = best.into_sorted().into_iter().map(|(product, share)| Segment { product, share }).collect();

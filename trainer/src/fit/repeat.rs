@@ -73,8 +73,7 @@ pub fn repeat(catalogue: &Catalogue, sales: View<'_>, customers: usize) -> Repea
     let shrunk = |repeated: u32, bought: u32, towards: f64| {
         (f64::from(repeated) + RATE_SHRINKAGE * towards) / (f64::from(bought) + RATE_SHRINKAGE)
     };
-    let sub_rate: Vec<f64> =
-        sub_counts.iter().map(|(bought, repeated)| shrunk(*repeated, *bought, overall)).collect();
+    let sub_rate: Vec<f64> = sub_counts.iter().map(|(bought, repeated)| shrunk(*repeated, *bought, overall)).collect();
     let repeats = days_of.iter().map(|days| days.len() as u32).collect();
     let of_sub = |product: usize| catalogue.subcategory(product as u32) as usize;
     let interval_days = days_of.iter_mut().enumerate().map(|(product, days)| {

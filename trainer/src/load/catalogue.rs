@@ -1,6 +1,6 @@
 //! Products and their hierarchy.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use endcap_recommender::fitted::{Catalogue, CatalogueRow, NONE, money_from_i64};
 use endcap_tables::{Category, OrderLine, Product};
@@ -32,12 +32,17 @@ pub(super) fn read(tables: &mut Tables<'_>) -> Result<Products, TrainError> {
     if tables.has::<Product>() {
         tables.each(|row: Product| rows.push(catalogue_row(row)))?;
     } else {
-        let mut seen: HashMap<String, ()> = HashMap::new();
+        let mut seen: HashSet<String> = HashSet::new();
         // Read twice: the dense index must be known before lines are kept.
         tables.each(|line: OrderLine| {
-            seen.entry(line.product_id).or_default();
+            seen.insert(line.product_id);
         })?;
-        rows.extend(seen.into_keys().map(|id| CatalogueRow { name: id.clone(), id, active: true, ..CatalogueRow::default() }));
+        rows.extend(seen.into_iter().map(|id| CatalogueRow {
+            name: id.clone(),
+            id,
+            active: true,
+            ..CatalogueRow::default()
+        }));
     }
     let before = rows.len();
     let catalogue = Catalogue::build(rows, |id| names.get(id).cloned());

@@ -17,7 +17,7 @@ use endcap_tables::{DatasetManifest, Row, scan};
 use jiff::Timestamp;
 
 pub use labels::Labels;
-pub use people::{Declined, Rated, Trait, TRAITS};
+pub use people::{Declined, Rated, TRAITS, Trait};
 pub use sales::{Line, OrderHead, Sales, View};
 
 use crate::TrainError;

@@ -1,6 +1,6 @@
 //! Orders and their lines.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use endcap_recommender::fitted::NONE;
 use endcap_tables::{Order, OrderLine, OrderStatus};
@@ -115,7 +115,7 @@ fn read_lines(
             if !row.quantity.is_integer() {
                 fractions.push(product);
             }
-            let offered = row.offer_id.as_ref().is_some_and(|offer| !price_lists.contains_key(offer));
+            let offered = row.offer_id.as_ref().is_some_and(|offer| !price_lists.contains(offer));
             let line = Line {
                 product,
                 quantity: row.quantity.to_f32().unwrap_or(0.0),
@@ -133,16 +133,18 @@ fn read_lines(
     for (reason, rows) in reasons {
         tables.reject("order_lines", reason, rows);
     }
-    fractions.into_iter().for_each(|product| products.mark_splittable(product));
+    for product in fractions {
+        products.mark_splittable(product);
+    }
     Ok(lines)
 }
 
 /// Offers that are price lists: what they give is a price break like any other.
-fn price_lists(tables: &Tables<'_>) -> Result<HashMap<String, ()>, TrainError> {
-    let mut lists = HashMap::new();
+fn price_lists(tables: &Tables<'_>) -> Result<HashSet<String>, TrainError> {
+    let mut lists = HashSet::new();
     tables.each(|offer: endcap_tables::Offer| {
         if offer.offer_type.trim().eq_ignore_ascii_case("TierPrice") {
-            lists.insert(offer.offer_id, ());
+            lists.insert(offer.offer_id);
         }
     })?;
     Ok(lists)

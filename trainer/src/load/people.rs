@@ -11,8 +11,7 @@ use super::{Labels, Tables};
 use crate::TrainError;
 
 /// What is known of a customer, by the names of a live profile.
-pub const TRAITS: [&str; 7] =
-    ["customer_type", "gender", "age_band", "income_band", "city_id", "area_id", "country"];
+pub const TRAITS: [&str; 7] = ["customer_type", "gender", "age_band", "income_band", "city_id", "area_id", "country"];
 
 /// A trait's place in [`TRAITS`].
 pub type Trait = usize;
@@ -60,15 +59,8 @@ pub(super) fn read(tables: &mut Tables<'_>) -> Result<People, TrainError> {
     let mut by_id = HashMap::new();
     let mut duplicates = 0;
     tables.each(|row: Customer| {
-        let values = [
-            row.customer_type,
-            row.gender,
-            row.age_band,
-            row.income_band,
-            row.city_id,
-            row.area_id,
-            row.country,
-        ];
+        let values =
+            [row.customer_type, row.gender, row.age_band, row.income_band, row.city_id, row.area_id, row.country];
         let values = values.map(|value| value.filter(|text| !text.is_empty()));
         duplicates += u64::from(by_id.insert(row.customer_id, Person { values }).is_some());
     })?;

@@ -38,7 +38,8 @@ pub(super) fn read(tables: &mut Tables<'_>) -> Result<(ShelfState, Vec<String>),
             Err(wrong) => {
                 invalid += 1;
                 if errors.len() < EXAMPLES {
-                    let list: Vec<String> = wrong.iter().map(|error| format!("{} {}", error.pointer, error.detail)).collect();
+                    let list: Vec<String> =
+                        wrong.iter().map(|error| format!("{} {}", error.pointer, error.detail)).collect();
                     errors.push(format!("offer {}: {}", row.offer_id, list.join("; ")));
                 }
             }
@@ -52,12 +53,8 @@ pub(super) fn read(tables: &mut Tables<'_>) -> Result<(ShelfState, Vec<String>),
 fn stock(tables: &mut Tables<'_>) -> Result<HashMap<ProductId, StockLevel>, TrainError> {
     let mut newest: BTreeMap<(String, Option<String>), StockLevel> = BTreeMap::new();
     tables.each(|row: Stock| {
-        let level = StockLevel {
-            on_hand: row.on_hand,
-            backordered: row.backordered,
-            on_order: row.on_order,
-            as_of: row.as_of,
-        };
+        let level =
+            StockLevel { on_hand: row.on_hand, backordered: row.backordered, on_order: row.on_order, as_of: row.as_of };
         let key = (row.product_id, row.city_id);
         if newest.get(&key).is_none_or(|known| known.as_of <= level.as_of) {
             newest.insert(key, level);

@@ -76,8 +76,7 @@ impl Board {
     pub fn status(&self) -> Status {
         let (done, total) = (self.done.load(Relaxed), self.total.load(Relaxed));
         let share = if total == 0 { 0.0 } else { (done as f64 / total as f64).min(1.0) };
-        let phase_seconds =
-            self.phase_started.lock().unwrap_or_else(PoisonError::into_inner).elapsed().as_secs_f64();
+        let phase_seconds = self.phase_started.lock().unwrap_or_else(PoisonError::into_inner).elapsed().as_secs_f64();
         let current = self.current();
         let before: f64 =
             Phase::ALL.iter().take_while(|phase| Some(**phase) != current).map(|phase| phase.percent()).sum();

@@ -6,7 +6,7 @@ mod show;
 
 pub use board::{Board, Status};
 pub use http::{Listener, serve};
-pub use show::{JsonLines, Bars};
+pub use show::{Bars, JsonLines};
 
 /// The steps of a training, in order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
@@ -35,11 +35,9 @@ impl Phase {
     /// Share of a whole training in percent, as measured on a wholesaler's year; only for the overall percentage.
     pub(crate) fn percent(self) -> f64 {
         match self {
-            Self::Load => 20.0,
-            Self::Features => 5.0,
+            Self::Load | Self::Fit => 20.0,
+            Self::Features | Self::Publish => 5.0,
             Self::Tune => 50.0,
-            Self::Fit => 20.0,
-            Self::Publish => 5.0,
         }
     }
 }

@@ -24,7 +24,14 @@ const CART_PRODUCTS: std::ops::RangeInclusive<usize> = 4..=60;
 const HISTORY_ORDERS: usize = 30;
 
 /// Up to `most` questions of each situation, in the order of [`Situation::ALL`], drawn by the seed.
-pub fn cases(data: &Dataset, model: &Model, before: View<'_>, inside: View<'_>, seed: i64, most: usize) -> [Vec<Case>; 4] {
+pub fn cases(
+    data: &Dataset,
+    model: &Model,
+    before: View<'_>,
+    inside: View<'_>,
+    seed: i64,
+    most: usize,
+) -> [Vec<Case>; 4] {
     let history_of = before.by_customer(data.customers.len());
     let mut orders: Vec<usize> = (0..inside.len()).collect();
     let first_order: Vec<bool> = {
@@ -36,13 +43,18 @@ pub fn cases(data: &Dataset, model: &Model, before: View<'_>, inside: View<'_>, 
     for at in orders {
         let Some(head) = inside.heads.get(at) else { continue };
         let products: Vec<u32> = inside.lines(at).iter().map(|line| line.product).collect();
-        let past = head.customer().and_then(|customer| history_of.get(customer as usize)).map_or(&[][..], Vec::as_slice);
+        let past =
+            head.customer().and_then(|customer| history_of.get(customer as usize)).map_or(&[][..], Vec::as_slice);
         let known = !past.is_empty();
         for cart_is_empty in [false, true] {
             let situation = Situation::of(cart_is_empty, known);
             let Some(list) = found.get_mut(situation as usize).filter(|list| list.len() < most) else { continue };
             // Of a known customer only the first order is judged without a cart: later ones would show it what was just bought.
-            let fits = if cart_is_empty { first_order.get(at) == Some(&true) } else { CART_PRODUCTS.contains(&products.len()) };
+            let fits = if cart_is_empty {
+                first_order.get(at) == Some(&true)
+            } else {
+                CART_PRODUCTS.contains(&products.len())
+            };
             let (cart, rest) = products.split_at(if cart_is_empty { 0 } else { products.len() / 2 });
             let targets: Vec<u32> =
                 rest.iter().copied().filter(|product| model.associations.item_orders(*product) > 0).collect();
@@ -73,7 +85,10 @@ fn segments(data: &Dataset, model: &Model, head: &OrderHead) -> Vec<u32> {
     let of_customer = |name: &str| {
         let traits = head.customer().and_then(|customer| data.traits.get(customer as usize));
         let place = TRAITS.iter().position(|known| *known == name);
-        traits.zip(place).and_then(|(traits, place)| traits.get(place).copied()).and_then(|label| data.labels.get(label))
+        traits
+            .zip(place)
+            .and_then(|(traits, place)| traits.get(place).copied())
+            .and_then(|label| data.labels.get(label))
     };
     let keys = [
         ("customer_type", of_customer("customer_type")),

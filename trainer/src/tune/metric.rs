@@ -28,8 +28,9 @@ pub fn bootstrap(values: &[f64], seed: i64) -> Interval {
     let mut random = ChaCha8Rng::seed_from_u64(seed as u64);
     let mut means: Vec<f64> = (0..RESAMPLES)
         .map(|_| {
-            let sum: f64 =
-                (0..values.len()).map(|_| values.get(random.random_range(0..values.len())).copied().unwrap_or(0.0)).sum();
+            let sum: f64 = (0..values.len())
+                .map(|_| values.get(random.random_range(0..values.len())).copied().unwrap_or(0.0))
+                .sum();
             sum / values.len() as f64
         })
         .collect();

@@ -164,6 +164,9 @@ fn judge_cases(ranked: &[Ranked], weights: [f32; SIGNALS]) -> Vec<f64> {
     ranked.par_iter().map(|ranked| ranked.ndcg(weights)).collect()
 }
 
+/// Where a number that is tuned lies.
+type Slot = fn(&mut Settings) -> &mut f32;
+
 fn tune_numbers(
     model: &mut Model,
     data: &Dataset,
@@ -188,7 +191,6 @@ fn tune_numbers(
             progress.advance(1);
         }
     }
-    type Slot = fn(&mut Settings) -> &mut f32;
     let numbers: [(bool, &[f32], Slot); 2] = [
         (hyper.history_half_life_days.is_none(), &HISTORY_DAYS, |settings| &mut settings.history_half_life_days),
         (hyper.confidence_shrinkage.is_none(), &SHRINKAGE, |settings| &mut settings.confidence_shrinkage),
@@ -211,7 +213,14 @@ fn tune_numbers(
 
 fn metric(name: String, values: &[f64], seed: i64) -> Metric {
     let Interval { low, high } = bootstrap(values, seed);
-    Metric { name, split: "validation".to_owned(), value: mean(values), low: Some(low), high: Some(high), n: values.len() as u64 }
+    Metric {
+        name,
+        split: "validation".to_owned(),
+        value: mean(values),
+        low: Some(low),
+        high: Some(high),
+        n: values.len() as u64,
+    }
 }
 
 /// Measures the blend and every signal alone, and scales the weights so that a score is about a probability.

@@ -43,7 +43,11 @@ impl Ranked {
     pub fn judge(&self, weights: [f32; SIGNALS]) -> [f64; 3] {
         let hits = self.hits(&self.best(weights));
         let found = hits.iter().filter(|hit| **hit).count() as f64;
-        [ndcg(&hits, self.targets.len(), AT), found / self.targets.len().max(1) as f64, f64::from(u8::from(found > 0.0))]
+        [
+            ndcg(&hits, self.targets.len(), AT),
+            found / self.targets.len().max(1) as f64,
+            f64::from(u8::from(found > 0.0)),
+        ]
     }
 
     pub fn top_score(&self, weights: [f32; SIGNALS]) -> f32 {

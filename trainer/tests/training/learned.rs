@@ -19,7 +19,11 @@ fn objects(artifact: &Path) -> (ArtifactManifest, BTreeMap<String, Vec<u8>>) {
     let manifest = ArtifactManifest::from_json(&std::fs::read(artifact.join("manifest.json")).unwrap()).unwrap();
     let objects = manifest.objects.iter().map(|(name, object)| {
         let bytes = std::fs::read(artifact.join("objects").join(&object.sha256)).unwrap();
-        assert_eq!((endcap_store::sha256_hex(&bytes), bytes.len() as u64), (object.sha256.clone(), object.bytes), "{name}");
+        assert_eq!(
+            (endcap_store::sha256_hex(&bytes), bytes.len() as u64),
+            (object.sha256.clone(), object.bytes),
+            "{name}"
+        );
         (name.clone(), bytes)
     });
     let objects = objects.collect();
@@ -30,7 +34,8 @@ fn objects(artifact: &Path) -> (ArtifactManifest, BTreeMap<String, Vec<u8>>) {
 fn reached_again(data: &Path, product: &str, least: i64) -> f64 {
     let mut quantities: HashMap<String, i64> = HashMap::new();
     for line in read::<OrderLine>(data).unwrap().into_iter().filter(|line| line.product_id == product) {
-        *quantities.entry(line.order_id).or_default() += i64::try_from(line.quantity.mantissa()).unwrap() / 10i64.pow(line.quantity.scale());
+        *quantities.entry(line.order_id).or_default() +=
+            i64::try_from(line.quantity.mantissa()).unwrap() / 10i64.pow(line.quantity.scale());
     }
     let mut orders = read::<Order>(data).unwrap();
     orders.sort_by_key(|order| (order.ordered_at, order.order_id.clone()));
@@ -74,15 +79,21 @@ fn an_artifact_holds_what_is_true_of_its_data() {
         assert!((f64::from(model.popularity.share(at(product))) - sold as f64 / baskets.len() as f64).abs() < 1e-6);
     }
 
-    let breaks: Vec<_> = model.habits.breaks.row(at(0)).iter().map(|found| (found.min_quantity, found.unit_price)).collect();
+    let breaks: Vec<_> =
+        model.habits.breaks.row(at(0)).iter().map(|found| (found.min_quantity, found.unit_price)).collect();
     assert_eq!(breaks, vec![(12, 17_000)]);
     let reached = reached_again(&data, &product_id(0), 12);
     assert!((f64::from(model.habits.breaks.row(at(0))[0].reached) - reached).abs() < 1e-6, "{reached}");
-    assert!((1..60).all(|product| model.habits.breaks.row(at(product)).is_empty()), "no break is found where there is none");
+    assert!(
+        (1..60).all(|product| model.habits.breaks.row(at(product)).is_empty()),
+        "no break is found where there is none"
+    );
     assert!(model.habits.better.row(at(4)).iter().any(|better| better.product == at(5)));
     assert!(model.habits.better.row(at(5)).iter().all(|better| better.product != at(4)), "never a cheaper one");
     assert!(model.repeat.interval_days(at(1)).unwrap() > 1.0);
-    for key in ["category=cat0", "subcategory=sub3", "city=city1", "country=Atlantis", "channel=web", "customer_type=person"] {
+    for key in
+        ["category=cat0", "subcategory=sub3", "city=city1", "country=Atlantis", "channel=web", "customer_type=person"]
+    {
         let segment = model.popularity.segment(key).unwrap_or_else(|| panic!("no segment {key}"));
         assert!(!model.popularity.segments.row(segment).is_empty());
     }
@@ -90,7 +101,8 @@ fn an_artifact_holds_what_is_true_of_its_data() {
     assert_eq!(model.settings.trained_until.unwrap().as_second(), LAST_S);
 
     // The blend was chosen on held-out orders, and is better there than popularity alone.
-    let metric = |name: &str| manifest.metrics.iter().find(|metric| metric.name == name).unwrap_or_else(|| panic!("no {name}"));
+    let metric =
+        |name: &str| manifest.metrics.iter().find(|metric| metric.name == name).unwrap_or_else(|| panic!("no {name}"));
     let blend = metric("ndcg@10.cart_known");
     assert!(blend.split == "validation" && blend.low.unwrap() > metric("ndcg@10.cart_known.recent").value);
     assert!(blend.low.unwrap() < blend.value && blend.value < blend.high.unwrap());
@@ -98,7 +110,8 @@ fn an_artifact_holds_what_is_true_of_its_data() {
     // The router's pack is a model like any other.
     let pack = Model::from_objects(&objects, PACK_PREFIX).unwrap();
     assert_eq!(pack.catalogue.len(), 60);
-    let question = Question { anchors: vec![pack.catalogue.find(&product_id(8)).unwrap()], month: 6, ..Question::default() };
+    let question =
+        Question { anchors: vec![pack.catalogue.find(&product_id(8)).unwrap()], month: 6, ..Question::default() };
     let partner = pack.catalogue.find(&product_id(9)).unwrap();
     assert!(candidates(&pack, &question, &mut Scratch::default()).iter().any(|found| found.product == partner));
 
@@ -121,7 +134,10 @@ fn the_baseline_state_holds_customers_and_the_shelf_and_no_contact_is_anywhere()
     assert_eq!(state.customers.len(), 150);
     for customer in state.customers.values() {
         assert!(customer.orders.len() <= 30);
-        assert!(customer.orders.iter().zip(customer.orders.iter().skip(1)).all(|(a, b)| a.at_s <= b.at_s), "newest last");
+        assert!(
+            customer.orders.iter().zip(customer.orders.iter().skip(1)).all(|(a, b)| a.at_s <= b.at_s),
+            "newest last"
+        );
     }
     let one = &state.customers["C001"];
     assert_eq!(one.profile["customer_type"], "person");
@@ -131,7 +147,7 @@ fn the_baseline_state_holds_customers_and_the_shelf_and_no_contact_is_anywhere()
     assert_eq!(one.declined_products[product_id(7).as_str()].at_s.len(), 1);
     let stock = &state.shelf.stock[product_id(3).as_str()];
     assert_eq!(stock.on_hand, 7.into(), "the newest row of each place, summed");
-    assert_eq!(state.shelf.offers.keys().map(|id| id.as_str()).collect::<Vec<_>>(), vec!["B7G2"]);
+    assert_eq!(state.shelf.offers.keys().map(endcap_recommender::OfferId::as_str).collect::<Vec<_>>(), vec!["B7G2"]);
 
     let manifest = std::fs::read_to_string(artifact.join("manifest.json")).unwrap();
     assert!(!manifest.contains("baseline"), "the baseline state is beside the artifact");

@@ -12,7 +12,12 @@ fn groceries() -> Option<Vec<Vec<u32>>> {
         println!("skipped: the groceries data set is not there");
         return None;
     };
-    Some(text.lines().filter(|line| !line.is_empty()).map(|line| line.split(',').map(|item| item.parse().unwrap()).collect()).collect())
+    Some(
+        text.lines()
+            .filter(|line| !line.is_empty())
+            .map(|line| line.split(',').map(|item| item.parse().unwrap()).collect())
+            .collect(),
+    )
 }
 
 #[test]

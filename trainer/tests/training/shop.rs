@@ -173,10 +173,7 @@ fn offers() -> Vec<Offer> {
         stackable: None,
         max_per_order: None,
     };
-    vec![
-        offer("B7G2", "BuyXGetY", r#"{"buy": 7, "get": 2}"#),
-        offer("BROKEN", "TierPrice", r#"{"tiers": "none"}"#),
-    ]
+    vec![offer("B7G2", "BuyXGetY", r#"{"buy": 7, "get": 2}"#), offer("BROKEN", "TierPrice", r#"{"tiers": "none"}"#)]
 }
 
 fn stock() -> Vec<Stock> {

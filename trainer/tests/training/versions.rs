@@ -35,7 +35,9 @@ fn a_taken_version_number_is_said_with_the_highest_before_anything_is_trained() 
         let message: serde_json::Value =
             serde_json::from_slice(&std::fs::read(folder.path().join("message.json")).unwrap()).unwrap();
         assert_eq!((&message["outcome"], &message["highest"]), (&"VersionTaken".into(), &3.into()));
-        assert!(!folder.path().join(format!("store/ns/shop/shop-v{version}/{attempt}/objects")).exists() || attempt == "0");
+        assert!(
+            !folder.path().join(format!("store/ns/shop/shop-v{version}/{attempt}/objects")).exists() || attempt == "0"
+        );
     }
     assert!(train("4", "0", &[]).status.success());
     assert_eq!(run(folder.path(), &["--store", "store", "--namespace", "../x"]).status.code(), Some(2));
