@@ -129,7 +129,12 @@ fn last_error(log: &Path) -> String {
     let message = serde_json::from_str::<serde_json::Value>(line).ok().and_then(|value| {
         let fields = value.get("fields")?;
         let message = fields.get("message")?.as_str()?.to_owned();
-        Some(fields.get("error").and_then(|error| error.as_str()).map_or(message.clone(), |error| format!("{message}: {error}")))
+        Some(
+            fields
+                .get("error")
+                .and_then(|error| error.as_str())
+                .map_or(message.clone(), |error| format!("{message}: {error}")),
+        )
     });
     format!("{} (log: {})", message.unwrap_or_else(|| line.to_owned()), log.display())
 }

@@ -6,7 +6,11 @@ use clap::{Parser, Subcommand};
 use endcap::{children, demo, serve, simulate, train, world};
 
 #[derive(Debug, Parser)]
-#[command(name = "endcap", version, about = "From sales data to recommendations: data, training, serving and their proof on one machine")]
+#[command(
+    name = "endcap",
+    version,
+    about = "From sales data to recommendations: data, training, serving and their proof on one machine"
+)]
 struct Cli {
     #[command(subcommand)]
     command: Command,

@@ -42,7 +42,8 @@ pub async fn serve(args: ServeArgs) -> Result<()> {
 
 /// Business rules from a file: a RecommenderModel, or what stands under its `spec.recommendation`.
 fn read_policy(path: &std::path::Path) -> Result<serde_json::Value> {
-    let text = std::fs::read_to_string(path).with_context(|| format!("failed to read the policy {}", path.display()))?;
+    let text =
+        std::fs::read_to_string(path).with_context(|| format!("failed to read the policy {}", path.display()))?;
     let yaml: serde_json::Value =
         serde_yaml::from_str(&text).with_context(|| format!("failed to read the policy {} as YAML", path.display()))?;
     let policy = yaml.pointer("/spec/recommendation").cloned().unwrap_or_else(|| {
@@ -57,7 +58,9 @@ fn read_policy(path: &std::path::Path) -> Result<serde_json::Value> {
 fn default_state() -> Result<PathBuf> {
     let base = std::env::var_os("XDG_STATE_HOME").map(PathBuf::from);
     let base = base.or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".local/state")));
-    Ok(base.context("failed to choose a state folder: neither XDG_STATE_HOME nor HOME is set; name one with --state")?.join("endcap/serve"))
+    Ok(base
+        .context("failed to choose a state folder: neither XDG_STATE_HOME nor HOME is set; name one with --state")?
+        .join("endcap/serve"))
 }
 
 /// Addresses and lines to copy.
@@ -65,10 +68,19 @@ pub fn print_addresses(stack: &Stack) -> Result<()> {
     let url = stack.url()?;
     println!("  serving   {} ({})", stack.manifest.version, &stack.digest.chars().take(12).collect::<String>());
     println!("  OMS       {url}");
-    println!("  metrics   router {}, predictor {}, event log {}", stack.router.url("metrics")?, stack.predictor.url("metrics")?, stack.eventlog.url("metrics")?);
+    println!(
+        "  metrics   router {}, predictor {}, event log {}",
+        stack.router.url("metrics")?,
+        stack.predictor.url("metrics")?,
+        stack.eventlog.url("metrics")?
+    );
     println!();
-    println!("  curl -s {url}/v1/recommendations -H 'content-type: application/json' -d '{{\"placement\":\"home\",\"limit\":3}}'");
-    println!("  curl -s {url}/v1/events -H 'content-type: application/json' -d '{{\"event_id\":\"e-1\",\"type\":\"view_item\",\"session_id\":\"s-1\",\"product_id\":\"...\"}}'");
+    println!(
+        "  curl -s {url}/v1/recommendations -H 'content-type: application/json' -d '{{\"placement\":\"home\",\"limit\":3}}'"
+    );
+    println!(
+        "  curl -s {url}/v1/events -H 'content-type: application/json' -d '{{\"event_id\":\"e-1\",\"type\":\"view_item\",\"session_id\":\"s-1\",\"product_id\":\"...\"}}'"
+    );
     Ok(())
 }
 

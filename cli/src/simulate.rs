@@ -46,7 +46,8 @@ pub async fn simulate(args: SimulateArgs) -> Result<i32> {
     spec.duration = args.seconds.map(Duration::from_secs);
     spec.seed = args.seed;
     let share = args.taste_change_share;
-    spec.taste_change = args.taste_change_after.map(|after| LiveTasteChange { after: Duration::from_secs(after), share });
+    spec.taste_change =
+        args.taste_change_after.map(|after| LiveTasteChange { after: Duration::from_secs(after), share });
     let stop = CancellationToken::new();
     let stopper = stop.clone();
     let watcher = tokio::spawn(async move {
@@ -61,14 +62,24 @@ pub async fn simulate(args: SimulateArgs) -> Result<i32> {
         let tally = report.recommendations;
         let rate = |part: u64, whole: u64| 100.0 * part as f64 / (whole.max(1) as f64);
         println!("{:.0} s, {} visits ({} dropped)", report.elapsed_s, report.visits_started, report.visits_dropped);
-        println!("asked     {:>8}  empty {}, degraded {}, without an answer {}", tally.requests, report.empty_answers, report.degraded.values().sum::<u64>(), report.recommendation_errors.values().sum::<u64>());
+        println!(
+            "asked     {:>8}  empty {}, degraded {}, without an answer {}",
+            tally.requests,
+            report.empty_answers,
+            report.degraded.values().sum::<u64>(),
+            report.recommendation_errors.values().sum::<u64>()
+        );
         println!("shown     {:>8}", tally.shown);
         println!("accepted  {:>8}  {:.1}% of the shown", tally.accepted, rate(tally.accepted, tally.shown));
         println!("clicked   {:>8}  {:.1}% of the shown", tally.clicked, rate(tally.clicked, tally.shown));
         println!("declined  {:>8}  {:.1}% of the shown", tally.declined, rate(tally.declined, tally.shown));
         println!("events    {:>8}  accepted", report.events_accepted);
         for (version, tally) in &report.by_version {
-            println!("  {version:<24} asked {:>7}, accepted {:.1}% of the shown", tally.requests, rate(tally.accepted, tally.shown));
+            println!(
+                "  {version:<24} asked {:>7}, accepted {:.1}% of the shown",
+                tally.requests,
+                rate(tally.accepted, tally.shown)
+            );
         }
     }
     Ok(i32::from(!report.recommendation_errors.is_empty()))

@@ -38,8 +38,9 @@ pub struct Stack {
 
 impl Stack {
     pub async fn start(spec: StackSpec) -> Result<Self> {
-        std::fs::create_dir_all(&spec.state)
-            .with_context(|| format!("failed to make the folder {}; choose another with --state", spec.state.display()))?;
+        std::fs::create_dir_all(&spec.state).with_context(|| {
+            format!("failed to make the folder {}; choose another with --state", spec.state.display())
+        })?;
         let logs = spec.state.join("logs");
         std::fs::create_dir_all(&logs).with_context(|| format!("failed to make the folder {}", logs.display()))?;
 
@@ -105,7 +106,13 @@ async fn start_eventlog(spec: &StackSpec, logs: &Path, baseline: Option<&Path>) 
     Running::start("endcap-eventlog", "eventlog", &args, logs).await
 }
 
-async fn start_predictor(spec: &StackSpec, logs: &Path, digest: &str, eventlog: &Running, listen: &str) -> Result<Running> {
+async fn start_predictor(
+    spec: &StackSpec,
+    logs: &Path,
+    digest: &str,
+    eventlog: &Running,
+    listen: &str,
+) -> Result<Running> {
     let args = [
         "--artifact",
         &spec.artifact,

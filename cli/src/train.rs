@@ -37,7 +37,9 @@ pub async fn train(args: TrainArgs) -> Result<i32> {
     let data = match args.layout {
         Layout::Canonical => args.data,
         Layout::Mv => {
-            let prepared = args.work.unwrap_or_else(|| PathBuf::from(args.out.trim_start_matches("file://")).with_extension("dataset"));
+            let prepared = args
+                .work
+                .unwrap_or_else(|| PathBuf::from(args.out.trim_start_matches("file://")).with_extension("dataset"));
             let code = prepare(&args.data, &prepared).await?;
             if code != 0 {
                 bail!("the data could not be prepared (exit code {code}): see what endcap-data said above");
@@ -52,6 +54,7 @@ pub async fn train(args: TrainArgs) -> Result<i32> {
 
 /// Brings a folder of `MV_*` files into the canonical tables.
 pub async fn prepare(data: &std::path::Path, out: &std::path::Path) -> Result<i32> {
-    let args = ["prepare", "--layout", "Mv", "--data", &data.display().to_string(), "--out", &out.display().to_string()];
+    let args =
+        ["prepare", "--layout", "Mv", "--data", &data.display().to_string(), "--out", &out.display().to_string()];
     run("endcap-data", &args.map(str::to_owned)).await
 }

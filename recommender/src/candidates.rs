@@ -155,7 +155,14 @@ pub fn confidence(associations: &Associations, shrinkage: f32, product: u32, bot
 }
 
 /// How much more often than by chance two products are bought together, as a cosine; 0 where it is not more.
-pub fn excess(associations: &Associations, shrinkage: f32, product: u32, partner: u32, both: u32, expected: f32) -> f32 {
+pub fn excess(
+    associations: &Associations,
+    shrinkage: f32,
+    product: u32,
+    partner: u32,
+    both: u32,
+    expected: f32,
+) -> f32 {
     let one = associations.item_orders(product) as f32 + shrinkage;
     let other = associations.item_orders(partner) as f32 + shrinkage;
     // One standard deviation of a Poisson count is taken off, so that a single order proves nothing.
@@ -220,8 +227,12 @@ fn personal(model: &Model, history: &[HistoryOrder], scratch: &mut Scratch) {
     }
 }
 
-/// How due a product is: 0.4 right after it was bought, 1 at its usual interval, a little less long after.
+/// How due a product is: hardly at all on the day it was bought, 0.4 on the next, 1 at its usual interval, a little less long after.
 pub fn due(interval_days: Option<f32>, age_days: f32) -> f32 {
+    const SAME_DAY: f32 = 0.5;
+    if age_days < SAME_DAY {
+        return 0.05;
+    }
     let Some(interval) = interval_days else { return 0.8 };
     let phase = (age_days / interval).max(0.0);
     if phase < 1.0 { 0.4 + 0.6 * phase } else { 0.7 + 0.3 * (-(phase - 1.0) / 3.0).exp() }

@@ -19,5 +19,5 @@ pub mod shelf;
 
 pub use ids::{CustomerId, OfferId, ProductId, SessionId};
 pub use policy::Policy;
-pub use request::{RecommendationRequest, Placement};
+pub use request::{Placement, RecommendationRequest};
 pub use response::RecommendationResponse;

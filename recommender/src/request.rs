@@ -72,8 +72,7 @@ pub enum Channel {
 }
 
 impl Channel {
-    pub const ALL: [Self; 6] =
-        [Self::BackOffice, Self::Web, Self::Mobile, Self::Branch, Self::Email, Self::Partner];
+    pub const ALL: [Self; 6] = [Self::BackOffice, Self::Web, Self::Mobile, Self::Branch, Self::Email, Self::Partner];
 
     pub fn as_str(self) -> &'static str {
         match self {
@@ -210,7 +209,10 @@ impl RecommendationRequest {
                 wrong(format!("/cart/{line}/product_id"), "must have 1 to 256 bytes");
             }
             if entry.quantity <= Decimal::ZERO || entry.quantity > billion {
-                wrong(format!("/cart/{line}/quantity"), "must be above 0 and at most 1000000000; leave returned lines out");
+                wrong(
+                    format!("/cart/{line}/quantity"),
+                    "must be above 0 and at most 1000000000; leave returned lines out",
+                );
             }
             if entry.unit_price.is_some_and(|price| price < Decimal::ZERO || price > billion) {
                 wrong(format!("/cart/{line}/unit_price"), "must be 0 to 1000000000");

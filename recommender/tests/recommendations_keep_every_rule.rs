@@ -75,8 +75,10 @@ impl Judge<'_> {
             wrong.push("blocked");
         }
         // What is looked at counts as held: it is about to be.
-        let held: Vec<String> = cart.iter().cloned().chain(self.request.product_id.as_ref().map(ToString::to_string)).collect();
-        let holds = |other: &str| self.model.catalogue.find(other).is_some() && held.iter().any(|product| product == other);
+        let held: Vec<String> =
+            cart.iter().cloned().chain(self.request.product_id.as_ref().map(ToString::to_string)).collect();
+        let holds =
+            |other: &str| self.model.catalogue.find(other).is_some() && held.iter().any(|product| product == other);
         if blocklist.pairs.iter().any(|pair| (&*pair.a == id && holds(&pair.b)) || (&*pair.b == id && holds(&pair.a))) {
             wrong.push("forbidden pair");
         }
@@ -107,8 +109,12 @@ impl Judge<'_> {
             }
         }
         match item.kind {
-            Kind::UpsellQuantity if item.suggested_quantity <= item.in_cart => wrong.push("suggests no more than there is"),
-            Kind::UpsellQuantity if self.policy.upsell_mode == UpsellMode::OfferGrid && item.reason.code != "offer_within_reach" => {
+            Kind::UpsellQuantity if item.suggested_quantity <= item.in_cart => {
+                wrong.push("suggests no more than there is")
+            }
+            Kind::UpsellQuantity
+                if self.policy.upsell_mode == UpsellMode::OfferGrid && item.reason.code != "offer_within_reach" =>
+            {
                 wrong.push("upsell without an offer");
             }
             Kind::UpsellProduct => {
@@ -121,7 +127,11 @@ impl Judge<'_> {
             }
             _ => {}
         }
-        let crosses = self.policy.placements.iter().any(|placement| placement.name == self.request.placement && placement.cross_category);
+        let crosses = self
+            .policy
+            .placements
+            .iter()
+            .any(|placement| placement.name == self.request.placement && placement.cross_category);
         if crosses && item.kind != Kind::UpsellQuantity {
             let subcategory = |id: &str| self.model.catalogue.find(id).map(|at| self.model.catalogue.subcategory(at));
             if held.iter().filter(|other| holds(other)).any(|other| subcategory(other) == subcategory(id)) {
@@ -138,7 +148,8 @@ impl Judge<'_> {
             wrong.push("its stock level is too old");
             return;
         }
-        let promised = level.backordered.is_some_and(|n| n > Decimal::ZERO) || level.on_order.is_some_and(|n| n > Decimal::ZERO);
+        let promised =
+            level.backordered.is_some_and(|n| n > Decimal::ZERO) || level.on_order.is_some_and(|n| n > Decimal::ZERO);
         if level.on_hand <= Decimal::ZERO {
             if !promised {
                 wrong.push("out of stock");
@@ -168,7 +179,11 @@ impl Judge<'_> {
                 in_cart: Decimal::ZERO,
                 offer: None,
                 instead_of: None,
-                reason: endcap_recommender::response::Reason { code: String::new(), text: String::new(), evidence: Default::default() },
+                reason: endcap_recommender::response::Reason {
+                    code: String::new(),
+                    text: String::new(),
+                    evidence: Default::default(),
+                },
                 propensity: 1.0,
             };
             self.objections(&item).is_empty()
@@ -195,7 +210,13 @@ fn a_hundred_thousand_random_requests_return_nothing_that_the_rules_forbid() {
                 let request = request(&mut rng, products);
                 let customer = request.customer_id.as_ref().map(|_| &customer);
                 let session = request.session_id.as_ref().map(|_| &session);
-                let facts = Facts { model: &model, shelf: &shelf, policy: &policy, person: Person { customer, session }, now: now() };
+                let facts = Facts {
+                    model: &model,
+                    shelf: &shelf,
+                    policy: &policy,
+                    person: Person { customer, session },
+                    now: now(),
+                };
                 let list = recommend(&facts, &request, &mut scratch);
                 let judge = Judge { model: &model, shelf: &state, policy: &raw, customer, session, request: &request };
                 for item in &list {
@@ -217,13 +238,18 @@ fn a_hundred_thousand_random_requests_return_nothing_that_the_rules_forbid() {
                     empty += 1;
                     // After a purchase what was just bought is held too; the judge does not know that.
                     let judged = request.placement != Placement::PostPurchase;
-                    assert!(!judged || !judge.something_is_lawful(&shelf), "an empty list, though something could be recommended: {request:?}");
+                    assert!(
+                        !judged || !judge.something_is_lawful(&shelf),
+                        "an empty list, though something could be recommended: {request:?}"
+                    );
                 }
                 items += list.len();
             }
         }
     }
-    println!("100000 requests, {items} items, {with_offer} with an offer, {empty} lists empty because nothing was lawful");
+    println!(
+        "100000 requests, {items} items, {with_offer} with an offer, {empty} lists empty because nothing was lawful"
+    );
     assert_eq!(kinds.len(), 5, "every kind must have come up, or this proves little: {kinds:?}");
     assert!(with_offer > 1_000);
 }
@@ -235,7 +261,13 @@ fn kinds_that_were_asked_for_come_alone_when_there_are_any() {
     let shelf = Shelf::new(&model.catalogue, &ShelfState::default());
     let policy = CompiledPolicy::new(Policy::default(), &model);
     let customer = customer(&mut rng, 200);
-    let facts = Facts { model: &model, shelf: &shelf, policy: &policy, person: Person { customer: Some(&customer), session: None }, now: now() };
+    let facts = Facts {
+        model: &model,
+        shelf: &shelf,
+        policy: &policy,
+        person: Person { customer: Some(&customer), session: None },
+        now: now(),
+    };
     let mut asked = request(&mut rng, 200);
     asked.placement = Placement::Home;
     asked.cart = vec![];

@@ -40,8 +40,10 @@ impl Cast {
         let products: Vec<Product> = endcap_tables::read(dataset)?;
         let prices: HashMap<String, Decimal> =
             products.iter().filter_map(|product| Some((product.product_id.clone(), product.list_price?))).collect();
-        let names: HashMap<String, String> =
-            products.iter().map(|product| (product.product_id.clone(), product.name.clone().unwrap_or_default())).collect();
+        let names: HashMap<String, String> = products
+            .iter()
+            .map(|product| (product.product_id.clone(), product.name.clone().unwrap_or_default()))
+            .collect();
         let active: HashSet<&str> =
             products.iter().filter(|product| product.active).map(|product| product.product_id.as_str()).collect();
         let orders = placed_orders(dataset, &active)?;
@@ -51,12 +53,14 @@ impl Cast {
         let is_in_stock = |product: &str| on_hand.get(product).is_none_or(|on_hand| *on_hand > Decimal::ZERO);
         let (customer, history, orders_of_customer) = customer_with_habits(&orders)?;
         let sold = sold(&orders);
-        let mut sellers: Vec<&str> = sold.keys().copied().filter(|product| prices.contains_key(*product) && is_in_stock(product)).collect();
+        let mut sellers: Vec<&str> =
+            sold.keys().copied().filter(|product| prices.contains_key(*product) && is_in_stock(product)).collect();
         sellers.sort_by_key(|product| (std::cmp::Reverse(sold.get(product).copied().unwrap_or(0)), *product));
         let seller = sellers.first().context("the data holds no product that is sold, priced and in stock")?;
 
         Ok(Self {
-            cart: recent_cart(&orders, &customer, is_in_stock).context("the data holds no recent order of four or more products")?,
+            cart: recent_cart(&orders, &customer, is_in_stock)
+                .context("the data holds no recent order of four or more products")?,
             offer: buy_seven_get_two(dataset, end, &prices, is_in_stock)?,
             seller: (*seller).to_owned(),
             out_of_stock: out_of_stock(&orders, &on_hand, &sold),
@@ -147,7 +151,8 @@ fn on_hand(dataset: &Path) -> Result<HashMap<String, Decimal>> {
     for ((product, _), row) in levels {
         // What is promised or on its way makes it backordered, not out.
         let coming = row.on_order.unwrap_or_default() + row.backordered.unwrap_or_default();
-        *on_hand.entry(product).or_default() += row.on_hand + if row.on_hand.is_zero() { coming } else { Decimal::ZERO };
+        *on_hand.entry(product).or_default() +=
+            row.on_hand + if row.on_hand.is_zero() { coming } else { Decimal::ZERO };
     }
     Ok(on_hand)
 }
@@ -171,8 +176,10 @@ fn buy_seven_get_two(
             max_per_order: row.max_per_order,
         };
         let Ok(offer) = Offer::from_parts(&parts) else { continue };
-        let is_wanted = matches!(&offer.terms, Terms::BuyXGetY { buy: 7, get: 2, get_products } if get_products.is_empty());
-        let holds_for_all = offer.scope.customers.is_empty() && offer.scope.segments.is_empty() && offer.scope.channels.is_empty();
+        let is_wanted =
+            matches!(&offer.terms, Terms::BuyXGetY { buy: 7, get: 2, get_products } if get_products.is_empty());
+        let holds_for_all =
+            offer.scope.customers.is_empty() && offer.scope.segments.is_empty() && offer.scope.channels.is_empty();
         let lasts = offer.valid_to.is_none_or(|to| to > end + jiff::SignedDuration::from_hours(48));
         if !is_wanted || !holds_for_all || !lasts {
             continue;
@@ -187,16 +194,23 @@ fn buy_seven_get_two(
 }
 
 /// A product without stock, and the one that it was bought with most.
-fn out_of_stock(orders: &[PlacedOrder], on_hand: &HashMap<String, Decimal>, sold: &HashMap<&str, usize>) -> Option<(String, String)> {
-    let mut gone: Vec<&str> = on_hand.iter().filter(|(_, level)| level.is_zero()).map(|(product, _)| product.as_str()).collect();
+fn out_of_stock(
+    orders: &[PlacedOrder],
+    on_hand: &HashMap<String, Decimal>,
+    sold: &HashMap<&str, usize>,
+) -> Option<(String, String)> {
+    let mut gone: Vec<&str> =
+        on_hand.iter().filter(|(_, level)| level.is_zero()).map(|(product, _)| product.as_str()).collect();
     gone.sort_by_key(|product| (std::cmp::Reverse(sold.get(product).copied().unwrap_or(0)), *product));
-    let product = *gone.first()?;
-    let mut together: HashMap<&str, usize> = HashMap::new();
-    for order in orders.iter().filter(|order| order.products.iter().any(|line| line == product)) {
-        for other in order.products.iter().filter(|other| *other != product) {
-            *together.entry(other).or_default() += 1;
+    gone.into_iter().find_map(|product| {
+        let mut together: HashMap<&str, usize> = HashMap::new();
+        for order in orders.iter().filter(|order| order.products.iter().any(|line| line == product)) {
+            for other in order.products.iter().filter(|other| *other != product) {
+                *together.entry(other).or_default() += 1;
+            }
         }
-    }
-    let (partner, _) = together.into_iter().max_by(|(a, a_times), (b, b_times)| a_times.cmp(b_times).then(b.cmp(a)))?;
-    Some((product.to_owned(), partner.to_owned()))
+        let (partner, _) =
+            together.into_iter().max_by(|(a, a_times), (b, b_times)| a_times.cmp(b_times).then(b.cmp(a)))?;
+        Some((product.to_owned(), partner.to_owned()))
+    })
 }

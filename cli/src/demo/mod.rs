@@ -40,7 +40,8 @@ pub struct DemoArgs {
 
 pub async fn demo(args: DemoArgs) -> Result<i32> {
     // A folder that goes with the program, unless it shall stay.
-    let temporary = tempfile::Builder::new().prefix("endcap-demo-").tempdir().context("failed to make a temporary folder")?;
+    let temporary =
+        tempfile::Builder::new().prefix("endcap-demo-").tempdir().context("failed to make a temporary folder")?;
     let folder = args.keep.clone().unwrap_or_else(|| temporary.path().to_owned());
     let started = Instant::now();
     let mut tell = Teller::default();
@@ -108,7 +109,16 @@ fn gift_shop(seed: u64) -> Result<WorldSpec> {
 
 async fn train(tell: &mut Teller, dataset: &Path, artifact: &Path) -> Result<()> {
     tell.step("Training v1: rules, popularity, habits, upsells, learned from the orders");
-    let args = ["--data", &dataset.display().to_string(), "--out", &artifact.display().to_string(), "--model", "shop", "--version", "1"];
+    let args = [
+        "--data",
+        &dataset.display().to_string(),
+        "--out",
+        &artifact.display().to_string(),
+        "--model",
+        "shop",
+        "--version",
+        "1",
+    ];
     let code = run("endcap-trainer", &args.map(str::to_owned)).await?;
     if code != 0 {
         bail!("the training failed (exit code {code}): see above what is wrong and where");

@@ -46,7 +46,12 @@ impl Teller {
 
     /// The exit code.
     pub fn verdict(&self, took: Duration) -> i32 {
-        println!("\n  {} of {} claims were true; the run took {:.0} s.", self.held, self.held as usize + self.failed.len(), took.as_secs_f64());
+        println!(
+            "\n  {} of {} claims were true; the run took {:.0} s.",
+            self.held,
+            self.held as usize + self.failed.len(),
+            took.as_secs_f64()
+        );
         for claim in &self.failed {
             println!("  NOT TRUE: {claim}");
         }

@@ -132,8 +132,7 @@ pub struct Columns<'a> {
 
 impl<'a> Columns<'a> {
     pub fn open(object: &'static str, bytes: &'a [u8]) -> Result<Self, ArtifactError> {
-        let tensors =
-            SafeTensors::deserialize(bytes).map_err(|source| ArtifactError::Tensors { object, source })?;
+        let tensors = SafeTensors::deserialize(bytes).map_err(|source| ArtifactError::Tensors { object, source })?;
         Ok(Self { object, tensors })
     }
 

@@ -70,7 +70,12 @@ impl Habits {
             .into_iter()
             .zip(unit_price)
             .zip(reached.into_iter().zip(orders))
-            .map(|((min_quantity, unit_price), (reached, orders))| PriceBreak { min_quantity, unit_price, reached, orders })
+            .map(|((min_quantity, unit_price), (reached, orders))| PriceBreak {
+                min_quantity,
+                unit_price,
+                reached,
+                orders,
+            })
             .collect();
         let product = columns.ids("better.product", products)?;
         let accepted: Vec<f32> = columns.exactly("better.accepted", product.len())?;

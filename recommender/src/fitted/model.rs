@@ -67,8 +67,10 @@ impl Model {
         kept.truncate(products);
         kept.sort_unstable();
         let renumber = |old: u32| kept.binary_search(&old).ok().map(|new| new as u32);
-        let pick = |from: &[f32]| -> Vec<f32> { kept.iter().map(|p| from.get(*p as usize).copied().unwrap_or(0.0)).collect() };
-        let counts = |from: &[u32]| -> Vec<u32> { kept.iter().map(|p| from.get(*p as usize).copied().unwrap_or(0)).collect() };
+        let pick =
+            |from: &[f32]| -> Vec<f32> { kept.iter().map(|p| from.get(*p as usize).copied().unwrap_or(0.0)).collect() };
+        let counts =
+            |from: &[u32]| -> Vec<u32> { kept.iter().map(|p| from.get(*p as usize).copied().unwrap_or(0)).collect() };
 
         let partners = kept.iter().map(|product| {
             let mut row: Vec<Neighbour> = self

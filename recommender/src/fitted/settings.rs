@@ -62,7 +62,14 @@ impl Default for Settings {
             weights: BTreeMap::from([
                 (
                     Situation::CartKnown,
-                    weights(&[(Confidence, 1.0), (Excess, 0.5), (Personal, 0.5), (Recent, 0.3), (Segment, 0.1), (Viewed, 0.3)]),
+                    weights(&[
+                        (Confidence, 1.0),
+                        (Excess, 0.5),
+                        (Personal, 0.5),
+                        (Recent, 0.3),
+                        (Segment, 0.1),
+                        (Viewed, 0.3),
+                    ]),
                 ),
                 (
                     Situation::CartUnknown,

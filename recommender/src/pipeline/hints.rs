@@ -32,7 +32,9 @@ impl<'a> Counter<'a> {
             unit_price,
             category: category(catalogue.category(product)),
             subcategory: category(catalogue.subcategory(product)),
-            brand: Some(catalogue.brand(product)).filter(|at| *at != NONE).map(|at| catalogue.brand_ids.get(at as usize)),
+            brand: Some(catalogue.brand(product))
+                .filter(|at| *at != NONE)
+                .map(|at| catalogue.brand_ids.get(at as usize)),
         })
     }
 
@@ -66,20 +68,22 @@ impl<'a> Counter<'a> {
         if self.facts.shelf.offers().is_empty() || self.situated.cart.is_empty() {
             return Vec::new();
         }
-        let mut missing =
-            self.with_setting(|cart, setting| offers::bundle_missing(cart, self.facts.shelf.offers(), setting, max_add));
+        let mut missing = self
+            .with_setting(|cart, setting| offers::bundle_missing(cart, self.facts.shelf.offers(), setting, max_add));
         missing.retain(|missing| !self.is_declined(&missing.reach.offer_id));
         missing
     }
 
     fn is_declined(&self, offer: &OfferId) -> bool {
         let rules = &self.facts.policy.policy.over_promotion;
-        let since = self.facts.now.as_second() - rules.decline_window.as_secs();
+        let since = self.situated.at.as_second() - rules.decline_window.as_secs();
         let person = self.facts.person;
         let declines = [person.customer.map(|c| &c.declined_offers), person.session.map(|s| &s.declined_offers)];
-        declines.into_iter().flatten().filter_map(|declined| declined.get(offer)).any(|times| {
-            times.at_s.iter().filter(|at| **at > since).count() >= rules.decline_limit.max(1) as usize
-        })
+        declines
+            .into_iter()
+            .flatten()
+            .filter_map(|declined| declined.get(offer))
+            .any(|times| times.at_s.iter().filter(|at| **at > since).count() >= rules.decline_limit.max(1) as usize)
     }
 }
 

@@ -104,7 +104,9 @@ pub(crate) fn diversify(model: &Model, best_first: Vec<Scored>, limit: usize) ->
 
 fn likeness(model: &Model, a: u32, b: u32) -> f32 {
     let catalogue = &model.catalogue;
-    let same = |of: fn(&crate::fitted::Catalogue, u32) -> u32| of(catalogue, a) != NONE && of(catalogue, a) == of(catalogue, b);
+    let same = |of: fn(&crate::fitted::Catalogue, u32) -> u32| {
+        of(catalogue, a) != NONE && of(catalogue, a) == of(catalogue, b)
+    };
     if same(crate::fitted::Catalogue::variant_group) {
         1.0
     } else if same(crate::fitted::Catalogue::subcategory) {
@@ -129,7 +131,8 @@ pub(crate) fn compose(
     let mut main = main.iter().peekable();
     while picks.len() < mix.limit && (main.peek().is_some() || upsells.peek().is_some()) {
         let is_upsells_turn = picks.len() % 2 == 1 || main.peek().is_none() || picks.len() + upsells.len() >= mix.limit;
-        let next = if is_upsells_turn { upsells.next().or_else(|| main.next().map(&dress)) } else { main.next().map(&dress) };
+        let next =
+            if is_upsells_turn { upsells.next().or_else(|| main.next().map(&dress)) } else { main.next().map(&dress) };
         if let Some(pick) = next
             && !distinct(&picks).contains(&pick.product)
         {

@@ -40,7 +40,7 @@ pub struct Facts<'a> {
     pub shelf: &'a Shelf,
     pub policy: &'a CompiledPolicy,
     pub person: Person<'a>,
-    /// When the question came; `context.at` overrides it for season, history and offers.
+    /// When the question came; `context.at`, the moment that it is about, overrides it everywhere.
     pub now: Timestamp,
 }
 
@@ -131,7 +131,8 @@ fn anything_lawful(facts: &Facts<'_>, rules: &Rules<'_>, enough: usize) -> Vec<S
 fn dress(facts: &Facts<'_>, situated: &Situated<'_>, rules: &Rules<'_>, scored: &Scored) -> Pick {
     let suggested = situated.suggested_quantity(facts, scored.product);
     let on_hand = rules.on_hand(scored.product);
-    let suggested = on_hand.filter(|on_hand| *on_hand > Decimal::ZERO).map_or(suggested, |on_hand| suggested.min(on_hand));
+    let suggested =
+        on_hand.filter(|on_hand| *on_hand > Decimal::ZERO).map_or(suggested, |on_hand| suggested.min(on_hand));
     Pick {
         product: scored.product,
         kind: scored.kind,

@@ -77,7 +77,8 @@ fn bought_together(facts: &Facts<'_>, anchors: &[u32], product: u32, with: &str)
 
 fn usual(facts: &Facts<'_>, situated: &Situated<'_>, product: u32) -> Option<Reason> {
     let bought = situated.question.history.iter().filter(|order| order.lines.iter().any(|(line, _)| *line == product));
-    let (times, last_days) = bought.fold((0u32, f32::MAX), |(times, last), order| (times + 1, last.min(order.age_days)));
+    let (times, last_days) =
+        bought.fold((0u32, f32::MAX), |(times, last), order| (times + 1, last.min(order.age_days)));
     if times == 0 {
         return None;
     }
@@ -129,12 +130,30 @@ fn popular_like_you(facts: &Facts<'_>, situated: &Situated<'_>, scored: &Scored)
     let (segment, of_segment) = best?;
     let key = popularity.segment_keys.get(segment as usize);
     let orders = popularity.segment_orders.get(segment as usize).copied().unwrap_or(0);
-    let words = key.split_once('=').map_or_else(|| key.to_owned(), |(name, value)| format!("{name} {value}").replace('_', " "));
     Some(reason(
         "popular_like_you",
-        format!("In {} of orders of {words}; {orders} orders", percent(of_segment)),
+        format!("In {} of {orders} orders {}", percent(of_segment), segment_words(facts, key)),
         [("segment", key.into()), ("share", share(of_segment)), ("segment_orders", orders.into())],
     ))
+}
+
+/// A segment's key in words: `hour=08` is "placed around 08:00".
+fn segment_words(facts: &Facts<'_>, key: &str) -> String {
+    let Some((name, value)) = key.split_once('=') else { return key.to_owned() };
+    let catalogue = &facts.model.catalogue;
+    match name {
+        "hour" => format!("placed around {value}:00"),
+        "channel" => format!("by {}", value.replace('_', " ")),
+        "city" | "area" => format!("from {name} {value}"),
+        "country" => format!("from {value}"),
+        "customer_type" => format!("by {value} customers"),
+        "age_band" => format!("by customers aged {value}"),
+        "category" | "subcategory" => {
+            let name = catalogue.find_category(value).map_or(value, |at| catalogue.category_names.get(at as usize));
+            format!("with something from {name}")
+        }
+        _ => format!("with {} {value}", name.replace('_', " ")),
+    }
 }
 
 fn popular(facts: &Facts<'_>, situated: &Situated<'_>, scored: &Scored) -> Reason {
@@ -143,11 +162,20 @@ fn popular(facts: &Facts<'_>, situated: &Situated<'_>, scored: &Scored) -> Reaso
     let (overall, recent) = (popularity.share(scored.product), popularity.recent(scored.product));
     let subcategory = facts.model.catalogue.subcategory(scored.product);
     let season = if subcategory == NONE { 1.0 } else { popularity.season(subcategory, situated.question.month) };
-    let evidence = [("share", share(overall)), ("recent_share", share(recent)), ("orders", orders.into()), ("season", share(season))];
+    let evidence = [
+        ("share", share(overall)),
+        ("recent_share", share(recent)),
+        ("orders", orders.into()),
+        ("season", share(season)),
+    ];
     if orders == 0 {
         reason("new", "New in the range".to_owned(), evidence)
     } else if recent > 1.5 * overall {
-        reason("trending", format!("Rising: in {} of recent orders, {} before", percent(recent), percent(overall)), evidence)
+        reason(
+            "trending",
+            format!("Rising: in {} of recent orders, {} before", percent(recent), percent(overall)),
+            evidence,
+        )
     } else if season > 1.3 {
         reason("seasonal", format!("In season: {season:.1} times its usual sales this month"), evidence)
     } else {

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use jiff::Timestamp;
 use rust_decimal::Decimal;
 
 use super::{Facts, Situated};
@@ -35,6 +36,7 @@ pub struct Rules<'a> {
     capped: HashSet<u32>,
     /// Subcategories in the cart, when the placement crosses categories.
     subcategories: HashSet<u32>,
+    at: Timestamp,
     stale_after_s: i64,
     trust_stale: bool,
 }
@@ -43,13 +45,14 @@ impl<'a> Rules<'a> {
     pub fn new(facts: &'a Facts<'a>, situated: &Situated<'_>) -> Self {
         let catalogue = &facts.model.catalogue;
         let policy = &facts.policy.policy;
-        let now_s = facts.now.as_second();
+        let now_s = situated.at.as_second();
         let since = now_s - policy.over_promotion.decline_window.as_secs();
         let customer = facts.person.customer;
         let session = facts.person.session;
 
         let declines = customer.map(|c| &c.declined_products).into_iter().chain(session.map(|s| &s.declined_products));
-        let often = |times: &Declines, limit: u32| times.at_s.iter().filter(|at| **at > since).count() >= limit.max(1) as usize;
+        let often =
+            |times: &Declines, limit: u32| times.at_s.iter().filter(|at| **at > since).count() >= limit.max(1) as usize;
         let declined = declines
             .flatten()
             .filter(|(_, times)| often(times, policy.over_promotion.decline_limit))
@@ -60,14 +63,24 @@ impl<'a> Rules<'a> {
             shown.flatten().filter(|(_, times)| often(times, cap)).filter_map(|(id, _)| catalogue.find(id)).collect()
         });
         let anchored = situated.cart.iter().map(|entry| entry.product).chain(situated.question.anchors.iter().copied());
-        let crosses = facts.policy.placement(situated.request.placement).is_some_and(|placement| placement.cross_category);
+        let crosses =
+            facts.policy.placement(situated.request.placement).is_some_and(|placement| placement.cross_category);
         Self {
             facts,
             excluded: situated.excluded.iter().copied().collect(),
-            forbidden_by_pair: anchored.clone().flat_map(|product| facts.policy.forbidden_with(product)).copied().collect(),
+            forbidden_by_pair: anchored
+                .clone()
+                .flat_map(|product| facts.policy.forbidden_with(product))
+                .copied()
+                .collect(),
             declined,
             capped,
-            subcategories: if crosses { anchored.map(|product| catalogue.subcategory(product)).collect() } else { HashSet::new() },
+            subcategories: if crosses {
+                anchored.map(|product| catalogue.subcategory(product)).collect()
+            } else {
+                HashSet::new()
+            },
+            at: situated.at,
             stale_after_s: policy.stock.stale_after.as_secs(),
             trust_stale: policy.stock.when_stale == WhenStale::TrustLast,
         }
@@ -122,7 +135,7 @@ impl<'a> Rules<'a> {
     }
 
     fn availability(&self, product: u32) -> Availability {
-        availability(self.facts.shelf.stock(product), self.facts.now, self.stale_after_s, self.trust_stale)
+        availability(self.facts.shelf.stock(product), self.at, self.stale_after_s, self.trust_stale)
     }
 
     /// What is on hand, where a level is known.

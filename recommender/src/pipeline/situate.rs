@@ -67,7 +67,8 @@ impl<'a> Situated<'a> {
             viewed,
             month: month_and_hour(at).0,
         };
-        let profile = |key: &str| facts.person.customer.and_then(|customer| customer.profile.get(key)).map(String::as_str);
+        let profile =
+            |key: &str| facts.person.customer.and_then(|customer| customer.profile.get(key)).map(String::as_str);
         let segments = [
             request.context.customer_type.as_deref().or_else(|| profile("customer_type")),
             request.context.age_band.as_deref().or_else(|| profile("age_band")),

@@ -57,10 +57,15 @@ fn more_of(
     }
     let most = most(facts, situated, entry);
     let mode = facts.policy.policy.upsell_mode;
-    let by_offer = || (mode != UpsellMode::Behaviour).then(|| by_offer(facts, situated, counter, entry, most)).flatten();
+    let by_offer =
+        || (mode != UpsellMode::Behaviour).then(|| by_offer(facts, situated, counter, entry, most)).flatten();
     let by_habit = || {
         (mode != UpsellMode::OfferGrid)
-            .then(|| by_break(facts, situated, entry, most).or_else(|| by_pack(facts, entry)).or_else(|| by_habit(facts, situated, entry)))
+            .then(|| {
+                by_break(facts, situated, entry, most)
+                    .or_else(|| by_pack(facts, entry))
+                    .or_else(|| by_habit(facts, situated, entry))
+            })
             .flatten()
     };
     let pick = by_offer().or_else(by_habit)?;
@@ -87,7 +92,13 @@ fn nearness(from: Decimal, to: Decimal) -> f32 {
     from.checked_div(to).and_then(|ratio| ratio.to_f32()).unwrap_or(0.0)
 }
 
-fn by_offer(facts: &Facts<'_>, situated: &Situated<'_>, counter: &Counter<'_>, entry: &CartEntry, most: Decimal) -> Option<Pick> {
+fn by_offer(
+    facts: &Facts<'_>,
+    situated: &Situated<'_>,
+    counter: &Counter<'_>,
+    entry: &CartEntry,
+    most: Decimal,
+) -> Option<Pick> {
     let reached = counter.reach(entry.product, most - entry.quantity);
     let reach = reached.first()?;
     let mut reason = offer_reason(reach, entry.quantity);
@@ -96,7 +107,8 @@ fn by_offer(facts: &Facts<'_>, situated: &Situated<'_>, counter: &Counter<'_>, e
         reason.evidence.insert("similar_customers_reached".to_owned(), share(similar));
         reason.evidence.insert("orders".to_owned(), orders.into());
     }
-    let habit = situated.own_quantity(entry.product).is_some_and(|(own, _)| Decimal::from_f32(own) >= Some(reach.needed));
+    let habit =
+        situated.own_quantity(entry.product).is_some_and(|(own, _)| Decimal::from_f32(own) >= Some(reach.needed));
     let score = 0.3 + 0.5 * nearness(entry.quantity, reach.needed) + if habit { 0.2 } else { 0.0 };
     Some(Pick { offer: Some(reach.into()), ..pick(entry, score, reach.needed, reason) })
 }
@@ -113,15 +125,19 @@ fn by_break(facts: &Facts<'_>, situated: &Situated<'_>, entry: &CartEntry, most:
     let unit_price = entry.unit_price.or_else(|| facts.shelf.price(entry.product))?;
     let tiers: Vec<Tier> = breaks
         .iter()
-        .filter_map(|entry| Some(Tier { min_quantity: entry.min_quantity, unit_price: money_from_i64(entry.unit_price)? }))
+        .filter_map(|entry| {
+            Some(Tier { min_quantity: entry.min_quantity, unit_price: money_from_i64(entry.unit_price)? })
+        })
         .collect();
     let next = next_break(&tiers, entry.quantity, unit_price).filter(|next| next.needed <= most)?;
     let (reached, orders) = customers_who_reached(facts, entry.product, next.needed).unwrap_or((0.0, 0));
-    let habit = situated.own_quantity(entry.product).is_some_and(|(own, _)| Decimal::from_f32(own) >= Some(next.needed));
+    let habit =
+        situated.own_quantity(entry.product).is_some_and(|(own, _)| Decimal::from_f32(own) >= Some(next.needed));
     let score = 0.1 + 0.6 * reached + 0.2 * nearness(entry.quantity, next.needed) + if habit { 0.1 } else { 0.0 };
     let price = crate::amount::money_text(next.unit_price);
     let saves = crate::amount::money_text(next.saves);
-    let text = format!("Add {} to reach {} at {price} each and save {saves}", next.add.normalize(), next.needed.normalize());
+    let text =
+        format!("Add {} to reach {} at {price} each and save {saves}", next.add.normalize(), next.needed.normalize());
     let reason = reason(
         "price_break",
         text,
@@ -146,17 +162,27 @@ fn by_pack(facts: &Facts<'_>, entry: &CartEntry) -> Option<Pick> {
     }
     let packs = (full / pack).normalize();
     let text = format!("Add {} to fill {packs} pack(s) of {}", (full - entry.quantity).normalize(), pack.normalize());
-    let reason =
-        reason("pack_size", text, [("in_cart", number(entry.quantity)), ("pack_size", number(pack)), ("packs", number(packs))]);
+    let reason = reason(
+        "pack_size",
+        text,
+        [("in_cart", number(entry.quantity)), ("pack_size", number(pack)), ("packs", number(packs))],
+    );
     Some(pick(entry, 0.2 + 0.3 * nearness(entry.quantity, full), full, reason))
 }
 
 fn by_habit(facts: &Facts<'_>, situated: &Situated<'_>, entry: &CartEntry) -> Option<Pick> {
-    let whole = |quantity: f32| Decimal::from_f32(quantity).map(|q| super::situate::whole_unless_splittable(facts.model, entry.product, q.round_dp(3)));
+    let whole = |quantity: f32| {
+        Decimal::from_f32(quantity)
+            .map(|q| super::situate::whole_unless_splittable(facts.model, entry.product, q.round_dp(3)))
+    };
     if let Some((own, times)) = situated.own_quantity(entry.product).filter(|(_, times)| *times >= 2) {
         let usual = whole(own).filter(|usual| *usual > entry.quantity)?;
         let text = format!("This customer usually orders {}", usual.normalize());
-        let reason = reason("usual_quantity", text, [("in_cart", number(entry.quantity)), ("usual", number(usual)), ("orders", times.into())]);
+        let reason = reason(
+            "usual_quantity",
+            text,
+            [("in_cart", number(entry.quantity)), ("usual", number(usual)), ("orders", times.into())],
+        );
         return Some(pick(entry, 0.3 + 0.3 * nearness(entry.quantity, usual), usual, reason));
     }
     let orders = facts.model.associations.item_orders(entry.product);
@@ -165,7 +191,11 @@ fn by_habit(facts: &Facts<'_>, situated: &Situated<'_>, entry: &CartEntry) -> Op
         return None;
     }
     let text = format!("Half of {orders} orders take {} or more", usual.normalize());
-    let reason = reason("usual_quantity", text, [("in_cart", number(entry.quantity)), ("usual", number(usual)), ("orders", orders.into())]);
+    let reason = reason(
+        "usual_quantity",
+        text,
+        [("in_cart", number(entry.quantity)), ("usual", number(usual)), ("orders", orders.into())],
+    );
     Some(pick(entry, 0.1 + 0.2 * nearness(entry.quantity, usual), usual, reason))
 }
 

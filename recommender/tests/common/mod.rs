@@ -22,7 +22,8 @@ pub fn now() -> Timestamp {
 
 /// `ENDCAP_TEST_SEED`, else one drawn anew; printed, so that a failure can be repeated.
 pub fn seed() -> u64 {
-    let seed = std::env::var("ENDCAP_TEST_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or_else(|| rand::random());
+    let seed =
+        std::env::var("ENDCAP_TEST_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or_else(|| rand::random());
     println!("ENDCAP_TEST_SEED={seed}");
     seed
 }
@@ -76,8 +77,10 @@ pub fn model(rng: &mut ChaCha8Rng, products: usize) -> Model {
     let recent: Vec<f32> = share.iter().map(|share| share * rng.random_range(0.2..3.0)).collect();
     let mut top: Vec<u32> = (0..products as u32).collect();
     top.sort_by(|a, b| recent[*b as usize].total_cmp(&recent[*a as usize]).then(a.cmp(b)));
-    let keys: Vec<String> =
-        (0..24).map(|hour| format!("hour={hour:02}")).chain(["channel=web".into(), "age_band=30-39".into(), "subcategory=S1".into()]).collect();
+    let keys: Vec<String> = (0..24)
+        .map(|hour| format!("hour={hour:02}"))
+        .chain(["channel=web".into(), "age_band=30-39".into(), "subcategory=S1".into()])
+        .collect();
     let segments = Rows::from_rows(keys.iter().map(|_| {
         let mut row: Vec<u32> = (0..products as u32).collect();
         row.shuffle(rng);
@@ -96,7 +99,9 @@ pub fn model(rng: &mut ChaCha8Rng, products: usize) -> Model {
     }
     .indexed();
     let repeat = Repeat {
-        interval_days: (0..products).map(|_| if rng.random_bool(0.5) { rng.random_range(5.0..90.0) } else { f32::NAN }).collect(),
+        interval_days: (0..products)
+            .map(|_| if rng.random_bool(0.5) { rng.random_range(5.0..90.0) } else { f32::NAN })
+            .collect(),
         repeat_rate: (0..products).map(|_| rng.random_range(0.0..0.8)).collect(),
         repeats: (0..products).map(|_| rng.random_range(0..100)).collect(),
     };
@@ -108,25 +113,46 @@ pub fn model(rng: &mut ChaCha8Rng, products: usize) -> Model {
         breaks: Rows::from_rows((0..products).map(|at| {
             let price = catalogue.list_price.get(at).copied().filter(|price| *price > 0);
             price.filter(|_| rng.random_bool(0.3)).map_or_else(Vec::new, |price| {
-                vec![PriceBreak { min_quantity: rng.random_range(2..30), unit_price: price * 8 / 10, reached: rng.random_range(0.0..1.0), orders: 40 }]
+                vec![PriceBreak {
+                    min_quantity: rng.random_range(2..30),
+                    unit_price: price * 8 / 10,
+                    reached: rng.random_range(0.0..1.0),
+                    orders: 40,
+                }]
             })
         })),
         better: Rows::from_rows((0..products).map(|_| {
             (0..rng.random_range(0..4))
-                .map(|_| BetterVariant { product: rng.random_range(0..products as u32), accepted: rng.random_range(0.0..0.5), customers: 30 })
+                .map(|_| BetterVariant {
+                    product: rng.random_range(0..products as u32),
+                    accepted: rng.random_range(0.0..0.5),
+                    customers: 30,
+                })
                 .collect()
         })),
     };
-    Model { catalogue, associations: Associations { orders, item_orders, neighbours }, popularity, repeat, habits, settings: Settings::default() }
+    Model {
+        catalogue,
+        associations: Associations { orders, item_orders, neighbours },
+        popularity,
+        repeat,
+        habits,
+        settings: Settings::default(),
+    }
 }
 
 pub fn offer(rng: &mut ChaCha8Rng, at: usize, products: usize) -> Offer {
     let product = |rng: &mut ChaCha8Rng| product_id(rng.random_range(0..products)).as_str().into();
     let terms = match rng.random_range(0..6) {
         0 => Terms::BuyXGetY { buy: rng.random_range(1..10), get: rng.random_range(1..3), get_products: vec![] },
-        1 => Terms::TierPrice { tiers: vec![Tier { min_quantity: rng.random_range(2..20), unit_price: cents(rng, 300) }] },
+        1 => Terms::TierPrice {
+            tiers: vec![Tier { min_quantity: rng.random_range(2..20), unit_price: cents(rng, 300) }],
+        },
         2 => Terms::PercentOff { percent: Decimal::from(rng.random_range(1..60)) },
-        3 => Terms::AmountOff { amount: cents(rng, 500), per: if rng.random_bool(0.5) { AmountPer::Unit } else { AmountPer::Order } },
+        3 => Terms::AmountOff {
+            amount: cents(rng, 500),
+            per: if rng.random_bool(0.5) { AmountPer::Unit } else { AmountPer::Order },
+        },
         4 => Terms::BundlePrice {
             products: BTreeMap::from([(product(rng), rng.random_range(1..3)), (product(rng), rng.random_range(1..3))]),
             price: cents(rng, 3_000),
@@ -153,7 +179,15 @@ pub fn shelf_state(rng: &mut ChaCha8Rng, products: usize) -> ShelfState {
         if rng.random_bool(0.8) {
             let amount = |rng: &mut ChaCha8Rng| Decimal::from(rng.random_range(0..4) * rng.random_range(0..30));
             let as_of = Timestamp::from_second(NOW_S - rng.random_range(0..200_000)).unwrap();
-            state.stock.insert(id.clone(), StockLevel { on_hand: amount(rng), backordered: some(rng, 0.3, amount), on_order: some(rng, 0.2, amount), as_of });
+            state.stock.insert(
+                id.clone(),
+                StockLevel {
+                    on_hand: amount(rng),
+                    backordered: some(rng, 0.3, amount),
+                    on_order: some(rng, 0.2, amount),
+                    as_of,
+                },
+            );
         }
         if rng.random_bool(0.2) {
             state.prices.insert(id.clone(), cents(rng, 5_000));
@@ -227,7 +261,9 @@ pub fn customer(rng: &mut ChaCha8Rng, products: usize) -> CustomerState {
     CustomerState {
         orders: orders.into(),
         declined_products: (0..rng.random_range(0..6)).map(|_| (id(rng), times(rng))).collect(),
-        declined_offers: (0..rng.random_range(0..3)).map(|_| (format!("O{}", rng.random_range(0..12)).as_str().into(), times(rng))).collect(),
+        declined_offers: (0..rng.random_range(0..3))
+            .map(|_| (format!("O{}", rng.random_range(0..12)).as_str().into(), times(rng)))
+            .collect(),
         shown: (0..rng.random_range(0..10)).map(|_| (id(rng), times(rng))).collect(),
         ..CustomerState::default()
     }
@@ -245,13 +281,23 @@ pub fn session(rng: &mut ChaCha8Rng, products: usize) -> SessionState {
 
 pub fn request(rng: &mut ChaCha8Rng, products: usize) -> RecommendationRequest {
     let id = |rng: &mut ChaCha8Rng| endcap_recommender::ProductId::from(product_id(rng.random_range(0..products + 5)));
-    let kinds = [WantedKind::CrossSell, WantedKind::Upsell, WantedKind::Reorder, WantedKind::Popular, WantedKind::UpsellQuantity];
+    let kinds = [
+        WantedKind::CrossSell,
+        WantedKind::Upsell,
+        WantedKind::Reorder,
+        WantedKind::Popular,
+        WantedKind::UpsellQuantity,
+    ];
     RecommendationRequest {
         placement: *Placement::ALL.choose(rng).unwrap(),
         customer_id: some(rng, 0.5, |_| "c".into()),
         session_id: some(rng, 0.5, |_| "s".into()),
         cart: (0..*[0usize, 0, 1, 3, 10].choose(rng).unwrap())
-            .map(|_| CartLine { product_id: id(rng), quantity: Decimal::from(rng.random_range(1..40)), unit_price: some(rng, 0.3, |rng| cents(rng, 4_000)) })
+            .map(|_| CartLine {
+                product_id: id(rng),
+                quantity: Decimal::from(rng.random_range(1..40)),
+                unit_price: some(rng, 0.3, |rng| cents(rng, 4_000)),
+            })
             .collect(),
         product_id: some(rng, 0.3, id),
         context: Context { channel: some(rng, 0.3, |_| Channel::Web), ..Context::default() },
