@@ -150,8 +150,9 @@ fn time_column(array: &ArrayRef) -> Option<Converted> {
         _ => None,
     };
     let micros = cast(array, &DataType::Timestamp(TimeUnit::Microsecond, zone))?;
-    let micros =
-        micros.as_any().downcast_ref::<TimestampMicrosecondArray>()?.clone().with_timezone_opt(None::<Arc<str>>);
+    let micros = micros.as_any().downcast_ref::<TimestampMicrosecondArray>()?;
+    // The result carries no zone: what it counts from is UTC already.
+    let micros: TimestampMicrosecondArray = micros.unary(|micros| micros.min(LAST_MICROSECOND));
     Some(compare(array, Arc::new(micros)))
 }
 
