@@ -153,11 +153,13 @@ pub async fn run(cli: Cli, cancel: &CancellationToken) -> ExitCode {
     };
     let own = error.downcast_ref::<DataError>();
     let reason = own.map_or("Failed", DataError::reason);
+    // Our own errors say what caused them already.
+    let message = own.map_or_else(|| format!("{error:#}"), ToString::to_string);
     if json {
-        let text = serde_json::json!({"error": {"reason": reason, "message": format!("{error:#}")}});
+        let text = serde_json::json!({"error": {"reason": reason, "message": message}});
         let _ = writeln!(std::io::stdout(), "{text}");
     }
-    eprintln!("{reason}: {error:#}");
+    eprintln!("{reason}: {message}");
     ExitCode::from(own.map_or(1, DataError::exit_code))
 }
 

@@ -263,7 +263,7 @@ fn boolean(text: &str) -> Option<bool> {
     }
 }
 
-/// 9999-12-30T22:00:00Z: how the end of time is kept, which many systems write as 9999-12-31.
+/// `9999-12-30T22:00:00Z`: how the end of time is kept, which many systems write as 9999-12-31.
 const LAST_MICROSECOND: i64 = 253_402_207_200_000_000;
 
 /// ISO 8601 with or without time and offset (UTC without), `20111003`, `03.10.2011`, `03-Oct-2011`, seconds, milliseconds or
