@@ -10,6 +10,7 @@ pub struct TopK {
 }
 
 /// Descending by score, then ascending by id.
+#[allow(clippy::trivially_copy_pass_by_ref)] // what sort_unstable_by wants
 fn order(a: &(f32, u32), b: &(f32, u32)) -> std::cmp::Ordering {
     b.0.total_cmp(&a.0).then(a.1.cmp(&b.1))
 }

@@ -1,6 +1,6 @@
 //! P1: one question through the whole pipeline on one thread: median and 99th percentile at 4,000, 100,000 and 1,000,000 products, with
 //! carts, histories, stock and offers drawn from a fixed seed. `PRODUCTS=4000,100000` chooses other sizes.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
+#![allow(clippy::wildcard_imports, clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
 use std::time::Instant;
 

@@ -227,12 +227,8 @@ fn personal(model: &Model, history: &[HistoryOrder], scratch: &mut Scratch) {
     }
 }
 
-/// How due a product is: hardly at all on the day it was bought, 0.4 on the next, 1 at its usual interval, a little less long after.
+/// How due a product is: 0.4 right after it was bought, 1 at its usual interval, a little less long after.
 pub fn due(interval_days: Option<f32>, age_days: f32) -> f32 {
-    const SAME_DAY: f32 = 0.5;
-    if age_days < SAME_DAY {
-        return 0.05;
-    }
     let Some(interval) = interval_days else { return 0.8 };
     let phase = (age_days / interval).max(0.0);
     if phase < 1.0 { 0.4 + 0.6 * phase } else { 0.7 + 0.3 * (-(phase - 1.0) / 3.0).exp() }

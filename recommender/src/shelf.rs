@@ -107,7 +107,8 @@ pub enum Availability {
     Unknown,
 }
 
-/// What a stock level means. Nothing on hand with something on order or already promised is *backordered*; nothing at all is *out*.
+/// What a stock level means. With nothing on hand, a product that is already promised beyond that is *backordered*: the shop takes
+/// orders that wait. Any other is *out*, whatever is on its way.
 pub fn availability(level: Option<&StockLevel>, now: Timestamp, stale_after_s: i64, trust_stale: bool) -> Availability {
     let Some(level) = level else { return Availability::Unknown };
     let is_stale = now.as_second() - level.as_of.as_second() > stale_after_s;
@@ -117,7 +118,7 @@ pub fn availability(level: Option<&StockLevel>, now: Timestamp, stale_after_s: i
     let positive = |amount: Option<Decimal>| amount.is_some_and(|amount| amount > Decimal::ZERO);
     if level.on_hand > Decimal::ZERO {
         Availability::Available
-    } else if positive(level.on_order) || positive(level.backordered) {
+    } else if positive(level.backordered) {
         Availability::Backordered
     } else {
         Availability::Out

@@ -110,7 +110,7 @@ impl Judge<'_> {
         }
         match item.kind {
             Kind::UpsellQuantity if item.suggested_quantity <= item.in_cart => {
-                wrong.push("suggests no more than there is")
+                wrong.push("suggests no more than there is");
             }
             Kind::UpsellQuantity
                 if self.policy.upsell_mode == UpsellMode::OfferGrid && item.reason.code != "offer_within_reach" =>
@@ -119,8 +119,8 @@ impl Judge<'_> {
             }
             Kind::UpsellProduct => {
                 let instead = item.instead_of.as_ref().unwrap();
-                let lines = self.request.cart.iter().filter(|line| line.product_id == *instead);
-                let paid = lines.filter_map(|line| line.unit_price).next();
+                let mut lines = self.request.cart.iter().filter(|line| line.product_id == *instead);
+                let paid = lines.find_map(|line| line.unit_price);
                 if self.price(id) <= paid.or_else(|| self.price(instead)) {
                     wrong.push("a better product that is not dearer");
                 }
@@ -148,8 +148,7 @@ impl Judge<'_> {
             wrong.push("its stock level is too old");
             return;
         }
-        let promised =
-            level.backordered.is_some_and(|n| n > Decimal::ZERO) || level.on_order.is_some_and(|n| n > Decimal::ZERO);
+        let promised = level.backordered.is_some_and(|n| n > Decimal::ZERO);
         if level.on_hand <= Decimal::ZERO {
             if !promised {
                 wrong.push("out of stock");
@@ -182,7 +181,7 @@ impl Judge<'_> {
                 reason: endcap_recommender::response::Reason {
                     code: String::new(),
                     text: String::new(),
-                    evidence: Default::default(),
+                    evidence: serde_json::Map::default(),
                 },
                 propensity: 1.0,
             };

@@ -59,7 +59,11 @@ pub async fn commit(to: &Location, manifest: Bytes) -> Result<ObjectRef, StoreEr
         Ok(_) => Ok(object),
         Err(object_store::Error::AlreadyExists { .. } | object_store::Error::Precondition { .. }) => {
             let (_, found) = read_manifest(to).await?;
-            if found == object { Ok(object) } else { Err(StoreError::Taken { uri: to.uri.clone(), found: found.sha256 }) }
+            if found == object {
+                Ok(object)
+            } else {
+                Err(StoreError::Taken { uri: to.uri.clone(), found: found.sha256 })
+            }
         }
         Err(source) => Err(StoreError::Write { object: path.to_string(), source }),
     }
@@ -113,7 +117,8 @@ async fn fetch_once(from: &Location, name: &str, object: &ObjectRef) -> Result<V
         source => StoreError::Read { object: path.to_string(), source },
     };
     let answer = from.store.get(&path).await.map_err(read_error)?;
-    let wrong_size = |found| StoreError::WrongSize { name: name_of(), object: path.to_string(), expected: object.bytes, found };
+    let wrong_size =
+        |found| StoreError::WrongSize { name: name_of(), object: path.to_string(), expected: object.bytes, found };
     if answer.meta.size != object.bytes {
         return Err(wrong_size(answer.meta.size));
     }

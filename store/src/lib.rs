@@ -12,7 +12,9 @@ pub use location::{Location, open};
 /// What can go wrong between us and a store. Every variant names the object and the remedy.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    #[error("failed to understand the address {uri:?}: {why}; write file:///folder, a plain folder, or s3://bucket/prefix")]
+    #[error(
+        "failed to understand the address {uri:?}: {why}; write file:///folder, a plain folder, or s3://bucket/prefix"
+    )]
     BadUri { uri: String, why: String },
     #[error("failed to configure the store of {uri}: {source}")]
     Configure { uri: String, source: object_store::Error },
@@ -22,9 +24,13 @@ pub enum StoreError {
     Read { object: String, source: object_store::Error },
     #[error("no artifact at {uri}: it has no manifest.json; publish one with `endcap train`, or correct the address")]
     NoManifest { uri: String },
-    #[error("object {object} ({name}) is corrupt: expected SHA-256 {expected}, found {found}; restore it from a copy or train again")]
+    #[error(
+        "object {object} ({name}) is corrupt: expected SHA-256 {expected}, found {found}; restore it from a copy or train again"
+    )]
     Corrupt { name: String, object: String, expected: String, found: String },
-    #[error("object {object} ({name}) has {found} bytes, its manifest says {expected}; restore it from a copy or train again")]
+    #[error(
+        "object {object} ({name}) has {found} bytes, its manifest says {expected}; restore it from a copy or train again"
+    )]
     WrongSize { name: String, object: String, expected: u64, found: u64 },
     #[error("object {object} ({name}) of {uri} is missing; restore it from a copy or train again")]
     Missing { name: String, object: String, uri: String },

@@ -21,7 +21,7 @@ pub struct Location {
 impl Location {
     /// The path of something below the prefix.
     pub fn at(&self, relative: &str) -> Path {
-        relative.split('/').fold(self.prefix.clone(), |path, part| path.join(part))
+        relative.split('/').fold(self.prefix.clone(), object_store::path::Path::join)
     }
 
     /// A prefix below this one.
@@ -47,8 +47,9 @@ pub fn open(uri: &str) -> Result<Location, StoreError> {
             if bucket.is_empty() {
                 return Err(bad("the bucket is missing"));
             }
-            let plain_http =
-                std::env::var("AWS_ENDPOINT_URL").or_else(|_| std::env::var("AWS_ENDPOINT")).is_ok_and(|url| url.starts_with("http://"));
+            let plain_http = std::env::var("AWS_ENDPOINT_URL")
+                .or_else(|_| std::env::var("AWS_ENDPOINT"))
+                .is_ok_and(|url| url.starts_with("http://"));
             let store = AmazonS3Builder::from_env()
                 .with_bucket_name(bucket)
                 .with_allow_http(plain_http)
@@ -58,7 +59,11 @@ pub fn open(uri: &str) -> Result<Location, StoreError> {
                         .with_connect_timeout(std::time::Duration::from_secs(5))
                         .with_timeout(std::time::Duration::from_secs(60)),
                 )
-                .with_retry(RetryConfig { max_retries: 4, retry_timeout: std::time::Duration::from_secs(60), ..RetryConfig::default() })
+                .with_retry(RetryConfig {
+                    max_retries: 4,
+                    retry_timeout: std::time::Duration::from_secs(60),
+                    ..RetryConfig::default()
+                })
                 .build()
                 .map_err(|source| StoreError::Configure { uri: uri.to_owned(), source })?;
             Ok(Location { store: Arc::new(store), prefix: Path::from(prefix), uri: uri.to_owned() })

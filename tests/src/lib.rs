@@ -58,7 +58,12 @@ impl Shop {
             .stdin(Stdio::null())
             .output()
             .context("failed to start the trainer")?;
-        ensure!(output.status.success(), "the trainer ended with {}: {}", output.status, String::from_utf8_lossy(&output.stderr));
+        ensure!(
+            output.status.success(),
+            "the trainer ended with {}: {}",
+            output.status,
+            String::from_utf8_lossy(&output.stderr)
+        );
         Ok(())
     }
 }

@@ -39,12 +39,14 @@ async fn a_minute_of_load_with_a_kill_in_it() {
         .iter()
         .filter(|(_, level)| {
             let none = |amount: Option<Decimal>| amount.is_none_or(|amount| amount <= Decimal::ZERO);
-            level.on_hand <= Decimal::ZERO && none(level.on_order) && none(level.backordered)
+            level.on_hand <= Decimal::ZERO && none(level.backordered)
         })
         .map(|(id, _)| id.to_string())
         .collect();
-    let inactive: HashSet<String> =
-        (0..model.catalogue.len() as u32).filter(|p| !model.catalogue.is_active(*p)).map(|p| model.catalogue.id(p).to_owned()).collect();
+    let inactive: HashSet<String> = (0..model.catalogue.len() as u32)
+        .filter(|p| !model.catalogue.is_active(*p))
+        .map(|p| model.catalogue.id(p).to_owned())
+        .collect();
     let blocked = model.catalogue.id(model.popularity.top[0]).to_owned();
 
     let spec = StackSpec {
@@ -81,7 +83,8 @@ async fn a_minute_of_load_with_a_kill_in_it() {
     let killed_at = Arc::new(Mutex::new(None::<Duration>));
     let began = Instant::now();
     let load = {
-        let (asked, late, early, killed_at) = (asked.clone(), degraded_late.clone(), degraded_early.clone(), killed_at.clone());
+        let (asked, late, early, killed_at) =
+            (asked.clone(), degraded_late.clone(), degraded_early.clone(), killed_at.clone());
         let questions = asked.clone();
         let plan = Plan {
             url: url.parse().unwrap(),
@@ -97,7 +100,8 @@ async fn a_minute_of_load_with_a_kill_in_it() {
                 if !answer.status.is_success() {
                     return Err(format!("status {}: {}", answer.status, String::from_utf8_lossy(answer.body)));
                 }
-                let response: RecommendationResponse = serde_json::from_slice(answer.body).map_err(|error| error.to_string())?;
+                let response: RecommendationResponse =
+                    serde_json::from_slice(answer.body).map_err(|error| error.to_string())?;
                 if response.items.is_empty() {
                     return Err("an empty list".to_owned());
                 }
@@ -111,7 +115,8 @@ async fn a_minute_of_load_with_a_kill_in_it() {
                 }
                 if response.degraded.is_some() {
                     let kill = *killed_at.lock().unwrap();
-                    let is_early = kill.is_some_and(|kill| answer.at + answer.took >= kill && answer.at <= kill + GRACE);
+                    let is_early =
+                        kill.is_some_and(|kill| answer.at + answer.took >= kill && answer.at <= kill + GRACE);
                     if is_early { &early } else { &late }.fetch_add(1, Ordering::Relaxed);
                 }
                 Ok(())
@@ -133,5 +138,9 @@ async fn a_minute_of_load_with_a_kill_in_it() {
     assert_eq!(report.answered, report.sent);
     assert!(report.sent >= RATE as u64 * SECONDS * 99 / 100);
     assert!(early > 0, "the kill went unnoticed, so this proves nothing");
-    assert!(late * 1_000 <= report.answered, "{late} of {} answers were degraded outside the 3 s after the kill", report.answered);
+    assert!(
+        late * 1_000 <= report.answered,
+        "{late} of {} answers were degraded outside the 3 s after the kill",
+        report.answered
+    );
 }

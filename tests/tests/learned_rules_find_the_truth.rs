@@ -57,7 +57,13 @@ async fn what_was_learned_is_what_is_true() {
     full.stock.clear();
     let shelf = Shelf::new(&model.catalogue, &full);
     let policy = CompiledPolicy::new(Policy::default(), &model);
-    let facts = |customer| Facts { model: &model, shelf: &shelf, policy: &policy, person: Person { customer, session: None }, now: jiff::Timestamp::now() };
+    let facts = |customer| Facts {
+        model: &model,
+        shelf: &shelf,
+        policy: &policy,
+        person: Person { customer, session: None },
+        now: jiff::Timestamp::now(),
+    };
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let mut scratch = Scratch::default();
 
@@ -100,7 +106,8 @@ fn complements_beat_chance_and_popularity(
     let (mut over_popular, mut over_chance, mut hits) = (Vec::new(), Vec::new(), 0.0);
     let popular: Vec<&str> = model.popularity.top.iter().map(|product| model.catalogue.id(*product)).collect();
     for product in &truth.products {
-        let complements: HashSet<&str> = truth.true_complements(&product.product_id).into_iter().map(|(other, _)| other).collect();
+        let complements: HashSet<&str> =
+            truth.true_complements(&product.product_id).into_iter().map(|(other, _)| other).collect();
         // Ten sightings are the least that anything can be learned from.
         let seen = model.catalogue.find(&product.product_id).map_or(0, |at| model.associations.item_orders(at));
         if complements.is_empty() || seen < 10 {

@@ -4,7 +4,7 @@
 use endcap_recommender::Policy;
 use serde_json::json;
 
-fn with_defaults(recommendation: serde_json::Value) -> serde_json::Value {
+fn with_defaults(recommendation: &serde_json::Value) -> serde_json::Value {
     let mut model = json!({
         "apiVersion": "endcap.dev/v1alpha1",
         "kind": "RecommenderModel",
@@ -24,11 +24,14 @@ fn with_defaults(recommendation: serde_json::Value) -> serde_json::Value {
 
 #[test]
 fn the_resources_defaults_are_the_recommenders() {
-    let mut declared: Policy = serde_json::from_value(with_defaults(json!({}))).unwrap();
+    let mut declared: Policy = serde_json::from_value(with_defaults(&json!({}))).unwrap();
     // The resource names the eight placements; one that says nothing more has its own mix, as one that is not named.
     assert_eq!(declared.placements.len(), 8);
     declared.placements.retain(|placement| {
-        !placement.kinds.is_empty() || placement.limit.is_some() || placement.cross_category || !placement.weights.is_empty()
+        !placement.kinds.is_empty()
+            || placement.limit.is_some()
+            || placement.cross_category
+            || !placement.weights.is_empty()
     });
     assert_eq!(declared, Policy::default());
 }
@@ -42,7 +45,7 @@ fn a_full_policy_survives_the_way_through_the_resource() {
         "overPromotion": {"maxOfferItems": 1, "declineLimit": 2, "declineWindow": "48h", "frequencyCap": 4},
         "blocklist": {"products": ["A"], "categories": ["C"], "brands": ["B"], "pairs": [{"a": "A", "b": "B"}]},
     });
-    let through: Policy = serde_json::from_value(with_defaults(full.clone())).unwrap();
+    let through: Policy = serde_json::from_value(with_defaults(&full)).unwrap();
     let direct: Policy = serde_json::from_value(full).unwrap();
     assert_eq!(through, direct);
     assert_ne!(through, Policy::default());

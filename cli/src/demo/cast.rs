@@ -149,10 +149,9 @@ fn on_hand(dataset: &Path) -> Result<HashMap<String, Decimal>> {
     }
     let mut on_hand: HashMap<String, Decimal> = HashMap::new();
     for ((product, _), row) in levels {
-        // What is promised or on its way makes it backordered, not out.
-        let coming = row.on_order.unwrap_or_default() + row.backordered.unwrap_or_default();
-        *on_hand.entry(product).or_default() +=
-            row.on_hand + if row.on_hand.is_zero() { coming } else { Decimal::ZERO };
+        // What is promised beyond stock makes it backordered, not out.
+        let promised = if row.on_hand.is_zero() { row.backordered.unwrap_or_default() } else { Decimal::ZERO };
+        *on_hand.entry(product).or_default() += row.on_hand + promised;
     }
     Ok(on_hand)
 }

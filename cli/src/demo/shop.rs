@@ -199,7 +199,7 @@ impl Shop {
             tell.check("it is not among them", !answer.items.is_empty() && !has(&answer, gone));
             return Ok(());
         }
-        tell.step("Out of stock (this data holds no stock levels: the demo sends one by an event)");
+        tell.step("Out of stock (nothing in this data is: the demo sells something out by an event)");
         let request = json!({"placement": "cart", "cart": [{"product_id": cast.seller}]});
         let (before, _) = self.ask(request.clone()).await?;
         let gone = before

@@ -11,6 +11,7 @@ pub struct Teller {
     failed: Vec<String>,
 }
 
+#[allow(clippy::unused_self)] // what is said goes through one mouth
 impl Teller {
     pub fn say(&self, text: &str) {
         println!("  {text}");

@@ -22,8 +22,8 @@ pub(crate) trait Cell: Sized {
     fn from_array(array: &dyn Array) -> Option<Vec<Option<Self>>>;
 }
 
-fn utc() -> Option<Arc<str>> {
-    Some(Arc::from("UTC"))
+fn utc() -> Arc<str> {
+    Arc::from("UTC")
 }
 
 /// `decimal(18,4)` as its unscaled integer; more digits are rounded half to even.
@@ -84,8 +84,8 @@ cell!(
 cell!(
     Timestamp,
     TimestampMicrosecondArray,
-    DataType::Timestamp(TimeUnit::Microsecond, utc()),
+    DataType::Timestamp(TimeUnit::Microsecond, Some(utc())),
     |v: &Timestamp| v.as_microsecond(),
     |v: i64| Timestamp::from_microsecond(v).unwrap_or(Timestamp::UNIX_EPOCH),
-    |a: TimestampMicrosecondArray| a.with_timezone_opt(utc())
+    |a: TimestampMicrosecondArray| a.with_timezone(utc())
 );

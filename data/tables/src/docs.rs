@@ -69,6 +69,7 @@ pub fn markdown() -> String {
     out
 }
 
+#[allow(clippy::unnecessary_wraps)] // reads as the optional cell that it fills
 fn text(value: &str) -> Option<String> {
     Some(value.to_owned())
 }

@@ -233,7 +233,7 @@ fn lines(body: &[u8]) -> Result<Vec<LiveUpdate>, ClientError> {
             // An event of a newer version is passed over; a broken answer is not.
             Err(error) => match serde_json::from_slice::<OffsetOnly>(line) {
                 Ok(OffsetOnly { offset }) => {
-                    tracing::warn!(offset, %error, "failed to read an event; it is passed over")
+                    tracing::warn!(offset, %error, "failed to read an event; it is passed over");
                 }
                 Err(error) => return Err(ClientError::BadAnswer { why: error.to_string() }),
             },

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::event::Event;
 
+#[allow(clippy::needless_pass_by_value)] // json!(..) is passed as it is written
 fn event(value: Value) -> Event {
     let mut map = value.as_object().unwrap().clone();
     map.entry("event_id").or_insert("e".into());
@@ -305,7 +306,9 @@ proptest! {
             LiveUpdate { offset, accepted_ms: clock * 1_000, event: event(value) }
         }).collect();
         let mut full = LiveState::new(limits);
-        updates.iter().for_each(|update| full.apply(update));
+        for update in &updates {
+            full.apply(update);
+        }
 
         let cut = cut.min(updates.len());
         let mut head = LiveState::new(limits);

@@ -142,7 +142,7 @@ impl FaultDisk {
                     (1, Change::Write(at, bytes)) => {
                         for (number, sector) in bytes.chunks(SECTOR).enumerate() {
                             if dice.roll(2) == 0 {
-                                let torn = sector[..1 + dice.roll(sector.len() as u64) as usize].to_vec();
+                                let torn = sector[..=(dice.roll(sector.len() as u64) as usize)].to_vec();
                                 apply(&mut data, &Change::Write(at + (number * SECTOR) as u64, torn));
                             }
                         }
@@ -158,7 +158,8 @@ impl FaultDisk {
             state.durable_names = names;
         }
         state.later_names.clear();
-        state.names = state.durable_names.clone();
+        let durable = state.durable_names.clone();
+        state.names = durable;
     }
 }
 
@@ -274,7 +275,8 @@ impl Disk for FaultDisk {
     fn sync_folder(&self) -> io::Result<()> {
         let mut state = self.0.lock().unwrap();
         if !state.lying {
-            state.durable_names = state.names.clone();
+            let names = state.names.clone();
+            state.durable_names = names;
             state.later_names.clear();
         }
         Ok(())

@@ -51,6 +51,9 @@ pub(crate) fn weights(settings: &Settings, situation: fitted::Situation) -> [f32
     Signal::ALL.map(|signal| weights.and_then(|weights| weights.get(&signal)).copied().unwrap_or(0.0))
 }
 
+/// What is left of the score of a product that the customer bought on the same day.
+const JUST_BOUGHT: f32 = 0.05;
+
 pub(crate) fn score(
     facts: &Facts<'_>,
     situated: &Situated<'_>,
@@ -65,8 +68,9 @@ pub(crate) fn score(
         .iter()
         .map(|candidate| {
             let mut parts = candidate.signals;
+            let again = if situated.is_bought_today(candidate.product) { JUST_BOUGHT } else { 1.0 };
             for ((part, weight), factor) in parts.iter_mut().zip(weights).zip(factors) {
-                *part *= weight * factor;
+                *part *= weight * factor * again;
             }
             let score: f32 = parts.iter().sum();
             let value = worth.of(facts, candidate.product, score);

@@ -1,6 +1,6 @@
 //! From a request and what live state knows to a question in the model's terms.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use jiff::Timestamp;
 use rust_decimal::Decimal;
@@ -33,12 +33,16 @@ pub struct Situated<'a> {
     pub excluded: Vec<u32>,
     /// `customer_type`, `age_band` and the like, for offers' segments.
     segments: Vec<&'a str>,
+    /// Bought on the same day: hardly wanted again.
+    bought_today: HashSet<u32>,
     /// Per product of the history: quantities, newest last.
     habits: HashMap<u32, Vec<f32>>,
 }
 
 /// A post-purchase question without a cart is about the customer's last order, if it is this recent.
 const LAST_ORDER_S: i64 = 14 * 86_400;
+/// Days within which an order counts as just made.
+const SAME_DAY: f32 = 0.5;
 /// Anchors beyond the newest so many add nothing but time.
 const MAX_ANCHORS: usize = 60;
 
@@ -60,6 +64,8 @@ impl<'a> Situated<'a> {
         let viewed = facts.person.session.map_or_else(Vec::new, |session| {
             session.viewed.iter().filter_map(|(id, _)| model.catalogue.find(id)).collect()
         });
+        let today = history.iter().filter(|order| order.age_days < SAME_DAY);
+        let bought_today = today.flat_map(|order| order.lines.iter().map(|(product, _)| *product)).collect();
         let question = Question {
             segments: segments(facts, request, at, &anchors),
             anchors,
@@ -73,7 +79,21 @@ impl<'a> Situated<'a> {
             request.context.customer_type.as_deref().or_else(|| profile("customer_type")),
             request.context.age_band.as_deref().or_else(|| profile("age_band")),
         ];
-        Self { request, at, question, cart, excluded, segments: segments.into_iter().flatten().collect(), habits }
+        Self {
+            request,
+            at,
+            question,
+            cart,
+            excluded,
+            segments: segments.into_iter().flatten().collect(),
+            bought_today,
+            habits,
+        }
+    }
+
+    /// Whether the customer bought the product on this day.
+    pub fn is_bought_today(&self, product: u32) -> bool {
+        self.bought_today.contains(&product)
     }
 
     pub fn buyer(&self) -> Buyer<'_> {

@@ -1,5 +1,12 @@
 //! A random small shop, drawn from a seed, for tests that hold for every shop.
-#![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+#![allow(
+    clippy::wildcard_imports,
+    dead_code,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
 
 use std::collections::BTreeMap;
 
@@ -22,8 +29,7 @@ pub fn now() -> Timestamp {
 
 /// `ENDCAP_TEST_SEED`, else one drawn anew; printed, so that a failure can be repeated.
 pub fn seed() -> u64 {
-    let seed =
-        std::env::var("ENDCAP_TEST_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or_else(|| rand::random());
+    let seed = std::env::var("ENDCAP_TEST_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or_else(rand::random);
     println!("ENDCAP_TEST_SEED={seed}");
     seed
 }

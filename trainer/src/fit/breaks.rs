@@ -8,10 +8,13 @@
 //!   below `b` that do) is at least 0.6 (Youden's J, 1950). A price that fell for everybody, or a sale, does not pass, since orders
 //!   below `b` paid it too.
 //!
+//! Of the `b` whose J is within 0.05 of the highest, the one that most orders bought exactly wins, the smallest one on a tie: people buy
+//! at a break, and a stray order just below it that got the price must not move it. Both sides are then searched again, so that a
+//! price list of several steps is found step by step.
+//!
 //! Orders without a customer are left out where there are enough with one: shops charge passers-by other prices (tax included), and
-//! these buy little, which would look like a break. The `b` with the highest J wins, the smallest one on a tie; both sides are then searched again, so that a price list of
-//! several steps is found step by step. Lines of offers that are no price list are left out. A tier that a price list
-//! declares needs only [`DECLARED_ORDERS`] orders that paid it.
+//! these buy little, which would look like a break. Lines of offers that are no price list are left out too. A tier that a price
+//! list declares needs only [`DECLARED_ORDERS`] orders that paid it.
 
 use std::collections::HashMap;
 
@@ -46,6 +49,8 @@ const LEAST_ORDERS: usize = 5;
 const DECLARED_ORDERS: u32 = 3;
 const LEAST_DISCOUNT: f64 = 0.03;
 const LEAST_YOUDEN: f64 = 0.6;
+/// Splits this close to the best one are as good.
+const YOUDEN_SLACK: f64 = 0.05;
 const PRICE_TOLERANCE: f64 = 1.005;
 const MOST_STEPS: usize = 4;
 /// No break begins above this: quantities beyond are single deals.
@@ -82,38 +87,52 @@ pub fn find_breaks(sightings: &[Sighting], declared: &[DeclaredTier]) -> Vec<Pri
     breaks
 }
 
+/// A quantity at which the orders of a product, sorted by quantity, may be split.
+#[derive(Clone, Copy, Debug)]
+struct Split {
+    at: usize,
+    quantity: u32,
+    price: i64,
+    youden: f64,
+    /// Orders of exactly this quantity.
+    exactly: usize,
+}
+
 /// Finds the best split of orders sorted by quantity, then splits both sides.
 fn search(paid: &[(f32, i64)], steps_left: usize, steps: &mut Vec<(u32, i64)>) {
     if steps_left == 0 || paid.len() < 2 * LEAST_ORDERS {
         return;
     }
-    let mut best: Option<(f64, usize, u32, i64)> = None;
-    for at in LEAST_ORDERS..=paid.len() - LEAST_ORDERS {
-        let (Some((quantity, _)), Some((before, _))) = (paid.get(at), paid.get(at - 1)) else { continue };
-        // A split must fall between two quantities, and at a whole one: that is what a price list can name.
-        if quantity <= before || quantity.fract() != 0.0 || *quantity < 2.0 || *quantity > MOST_QUANTITY {
-            continue;
-        }
-        let (below, above) = paid.split_at(at);
-        let price = median(above);
-        if (price as f64) > median(below) as f64 * (1.0 - LEAST_DISCOUNT) {
-            continue;
-        }
-        let share = |side: &[(f32, i64)]| {
-            let paying = side.iter().filter(|(_, paid)| *paid as f64 <= price as f64 * PRICE_TOLERANCE).count();
-            paying as f64 / side.len() as f64
-        };
-        let youden = share(above) - share(below);
-        if youden >= LEAST_YOUDEN && best.is_none_or(|(highest, ..)| youden > highest) {
-            best = Some((youden, at, *quantity as u32, price));
-        }
-    }
-    if let Some((_, at, quantity, price)) = best {
-        let (below, above) = paid.split_at(at);
+    let splits: Vec<Split> = (LEAST_ORDERS..=paid.len() - LEAST_ORDERS).filter_map(|at| split(paid, at)).collect();
+    let highest = splits.iter().map(|split| split.youden).fold(LEAST_YOUDEN, f64::max);
+    let close = splits.into_iter().filter(|split| split.youden >= (highest - YOUDEN_SLACK).max(LEAST_YOUDEN));
+    // The first of the most: `max_by_key` would give the last.
+    let best = close.reduce(|best, next| if next.exactly > best.exactly { next } else { best });
+    if let Some(best) = best {
+        let (below, above) = paid.split_at(best.at);
         search(below, steps_left - 1, steps);
-        steps.push((quantity, price));
+        steps.push((best.quantity, best.price));
         search(above, steps_left - 1, steps);
     }
+}
+
+fn split(paid: &[(f32, i64)], at: usize) -> Option<Split> {
+    let (quantity, before) = (paid.get(at)?.0, paid.get(at - 1)?.0);
+    // A split must fall between two quantities, and at a whole one: that is what a price list can name.
+    if quantity <= before || quantity.fract() != 0.0 || !(2.0..=MOST_QUANTITY).contains(&quantity) {
+        return None;
+    }
+    let (below, above) = paid.split_at(at);
+    let price = median(above);
+    if (price as f64) > median(below) as f64 * (1.0 - LEAST_DISCOUNT) {
+        return None;
+    }
+    let share = |side: &[(f32, i64)]| {
+        let paying = side.iter().filter(|(_, paid)| *paid as f64 <= price as f64 * PRICE_TOLERANCE).count();
+        paying as f64 / side.len() as f64
+    };
+    let exactly = above.partition_point(|entry| entry.0 <= quantity);
+    Some(Split { at, quantity: quantity as u32, price, youden: share(above) - share(below), exactly })
 }
 
 fn median(side: &[(f32, i64)]) -> i64 {

@@ -22,7 +22,7 @@ use crate::load::{Dataset, View};
 use crate::options::Hyper;
 use crate::progress::{Phase, Progress, check};
 use crate::{TrainError, fit};
-use search::{Ranked, calibrate, mean, search};
+use search::{Ranked, calibrate, mean, search, speaks};
 
 /// Rank at which lists are judged.
 pub const AT: usize = 10;
@@ -247,7 +247,7 @@ fn judge(
                 sum.extend(values);
             }
         }
-        for (at, signal) in Signal::ALL.into_iter().enumerate().filter(|(_, signal)| *signal != Signal::Viewed) {
+        for (at, signal) in Signal::ALL.into_iter().enumerate().filter(|(_, signal)| speaks(*signal, *situation)) {
             let mut alone = [0.0; SIGNALS];
             if let Some(weight) = alone.get_mut(at) {
                 *weight = 1.0;

@@ -72,20 +72,23 @@ const ROUNDS: usize = 4;
 /// A smaller gain is noise that would only make the weights wander.
 const LEAST_GAIN: f64 = 1e-4;
 
+/// Whether a signal can say anything in a situation of the window. What was viewed is not in orders.
+pub(super) fn speaks(signal: Signal, situation: Situation) -> bool {
+    match signal {
+        Signal::Confidence | Signal::Excess => matches!(situation, Situation::CartKnown | Situation::CartUnknown),
+        Signal::Personal => matches!(situation, Situation::CartKnown | Situation::EmptyKnown),
+        Signal::Recent | Signal::Season | Signal::Segment => true,
+        Signal::Viewed => false,
+    }
+}
+
 /// Improves one weight after the other until a round gains nothing. Which signals a situation can have is its own business;
 /// `viewed` has no history in orders and keeps its weight.
 pub(super) fn search(ranked: &[Ranked], start: [f32; SIGNALS], situation: Situation) -> [f32; SIGNALS] {
-    let cart = matches!(situation, Situation::CartKnown | Situation::CartUnknown);
-    let known = matches!(situation, Situation::CartKnown | Situation::EmptyKnown);
     let free: Vec<usize> = Signal::ALL
         .into_iter()
         .enumerate()
-        .filter(|(_, signal)| match signal {
-            Signal::Confidence | Signal::Excess => cart,
-            Signal::Personal => known,
-            Signal::Recent | Signal::Season | Signal::Segment => true,
-            Signal::Viewed => false,
-        })
+        .filter(|(_, signal)| speaks(*signal, situation))
         .map(|(at, _)| at)
         .collect();
     let mut best = start;
