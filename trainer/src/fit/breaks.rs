@@ -66,7 +66,7 @@ pub fn find_breaks(sightings: &[Sighting], declared: &[DeclaredTier]) -> Vec<Pri
         .collect();
     paid.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
     let mut steps: Vec<(u32, i64)> = Vec::new();
-    search(&paid, MOST_STEPS, &mut steps);
+    search(&paid, 0, MOST_STEPS, &mut steps);
     for tier in declared {
         let near = |price: i64| (price as f64) <= tier.unit_price as f64 * PRICE_TOLERANCE;
         let paid_it =
@@ -98,21 +98,25 @@ struct Split {
     exactly: usize,
 }
 
-/// Finds the best split of orders sorted by quantity, then splits both sides.
-fn search(paid: &[(f32, i64)], steps_left: usize, steps: &mut Vec<(u32, i64)>) {
+/// Finds the best split of orders sorted by quantity, then splits both sides. `next_price` is what the step above these orders costs:
+/// a lower step must be dearer, else it is only a few stray orders that got that price.
+fn search(paid: &[(f32, i64)], next_price: i64, steps_left: usize, steps: &mut Vec<(u32, i64)>) {
     if steps_left == 0 || paid.len() < 2 * LEAST_ORDERS {
         return;
     }
-    let splits: Vec<Split> = (LEAST_ORDERS..=paid.len() - LEAST_ORDERS).filter_map(|at| split(paid, at)).collect();
+    let splits: Vec<Split> = (LEAST_ORDERS..=paid.len() - LEAST_ORDERS)
+        .filter_map(|at| split(paid, at))
+        .filter(|split| split.price as f64 * (1.0 - LEAST_DISCOUNT) >= next_price as f64)
+        .collect();
     let highest = splits.iter().map(|split| split.youden).fold(LEAST_YOUDEN, f64::max);
     let close = splits.into_iter().filter(|split| split.youden >= (highest - YOUDEN_SLACK).max(LEAST_YOUDEN));
     // The first of the most: `max_by_key` would give the last.
     let best = close.reduce(|best, next| if next.exactly > best.exactly { next } else { best });
     if let Some(best) = best {
         let (below, above) = paid.split_at(best.at);
-        search(below, steps_left - 1, steps);
+        search(below, best.price, steps_left - 1, steps);
         steps.push((best.quantity, best.price));
-        search(above, steps_left - 1, steps);
+        search(above, next_price, steps_left - 1, steps);
     }
 }
 
@@ -201,6 +205,18 @@ mod tests {
             })
             .collect();
         assert_eq!(steps(&list), vec![(12, 25_500), (48, 21_000)]);
+    }
+
+    #[test]
+    fn stray_orders_that_got_the_price_do_not_move_a_break() {
+        let mut list: Vec<_> = (0..200)
+            .map(|at| {
+                let quantity = [1.0, 6.0, 32.0, 64.0][at as usize % 4];
+                seen(at, quantity, if quantity < 32.0 { 29_500 } else { 25_500 })
+            })
+            .collect();
+        list.extend((0..4).map(|at| seen(200 + at, 28.0 + at as f32, 25_500)));
+        assert_eq!(steps(&list), vec![(32, 25_500)]);
     }
 
     #[test]
