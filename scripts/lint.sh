@@ -9,7 +9,7 @@ say "clippy"
 cargo clippy --locked --workspace --all-targets -- -D warnings
 say "bans, licences, sources"
 scripts/tools.sh cargo-deny
-cargo-deny --offline check --hide-inclusion-graph bans licenses sources
+cargo-deny --locked check --hide-inclusion-graph bans licenses sources
 say "shell"
 for script in scripts/*.sh .ci/run; do bash -n "$script"; done
 say "house rules"

@@ -206,9 +206,9 @@ fn from_text(text: &StringArray, kind: Kind) -> Converted {
             Arc::new(values.with_data_type(kind.data_type()))
         }
         Kind::Int => Arc::new(each::<_, Int64Array>(text, &mut bad, int)),
-        Kind::Time => {
-            Arc::new(each::<_, TimestampMicrosecondArray>(text, &mut bad, |t| time(t).map(|t| t.as_microsecond())))
-        }
+        Kind::Time => Arc::new(each::<_, TimestampMicrosecondArray>(text, &mut bad, |t| {
+            time(t).map(jiff::Timestamp::as_microsecond)
+        })),
         Kind::Bool => Arc::new(each::<_, BooleanArray>(text, &mut bad, boolean)),
     };
     Converted { array, bad }

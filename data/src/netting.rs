@@ -18,6 +18,7 @@ use crate::convert::Kind;
 
 /// A line in order of time; quantity and price are unscaled `decimal(18,4)`.
 #[derive(Clone, Debug, PartialEq)]
+#[allow(clippy::struct_field_names)] // the canonical column's name
 struct Line {
     order_id: String,
     line_no: i64,

@@ -51,6 +51,7 @@ impl Work {
     }
 
     /// Nothing is left of the run but the dataset.
+    #[allow(clippy::unused_self)] // the run ends here
     pub fn finish(self, out: &Path) -> Result<(), DataError> {
         remove_others(out, None)?;
         remove(&Self::sources(out))

@@ -202,7 +202,7 @@ fn one_object_on_many_lines_is_one_event() {
 /// The examples of the documentation are events that are accepted, one of every type.
 #[test]
 fn the_examples_of_the_documentation_are_accepted() {
-    let text = include_str!("../docs/events.md");
+    let text = include_str!("../../docs/events.md");
     let mut types = std::collections::BTreeSet::new();
     for example in text.split("```json event\n").skip(1).map(|rest| rest.split("```").next().unwrap()) {
         let event = parse_event(example.as_bytes(), Source::Router, now())

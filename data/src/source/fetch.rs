@@ -73,18 +73,17 @@ pub async fn bring(
     }
     let from = endcap_store::open(uri)?;
     let fetch_error = |object: &str, why: String| DataError::Fetch { object: object.to_owned(), why };
-    let objects = match from.store.head(&from.prefix).await {
-        Ok(single) => vec![single],
-        Err(_) => {
-            let mut found: Vec<ObjectMeta> = from
-                .store
-                .list(Some(&from.prefix))
-                .try_collect()
-                .await
-                .map_err(|source| fetch_error(uri, source.to_string()))?;
-            found.sort_by(|a, b| a.location.cmp(&b.location));
-            found
-        }
+    let objects = if let Ok(single) = from.store.head(&from.prefix).await {
+        vec![single]
+    } else {
+        let mut found: Vec<ObjectMeta> = from
+            .store
+            .list(Some(&from.prefix))
+            .try_collect()
+            .await
+            .map_err(|source| fetch_error(uri, source.to_string()))?;
+        found.sort_by(|a, b| a.location.cmp(&b.location));
+        found
     };
     if objects.is_empty() {
         return Err(DataError::EmptyFile {

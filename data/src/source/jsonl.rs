@@ -85,6 +85,7 @@ pub fn columns(file: &SourceFile) -> Result<SchemaRef, DataError> {
     Ok(Arc::new(Schema::new(names.into_iter().map(|name| Field::new(name, DataType::Utf8, true)).collect::<Vec<_>>())))
 }
 
+#[allow(clippy::needless_pass_by_value)] // one signature for every format
 pub fn batches(file: &SourceFile, projection: Vec<usize>) -> Result<Batches, DataError> {
     let all = columns_of(file)?;
     let schema = all

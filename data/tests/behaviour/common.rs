@@ -159,7 +159,9 @@ pub fn shop() -> Shop {
 }
 
 pub fn write_csv(shop: &Shop, dir: &Path) {
-    shop.values().for_each(|view| view.csv(dir));
+    for view in shop.values() {
+        view.csv(dir);
+    }
 }
 
 pub fn request(data: &Path, out: &Path) -> Request {
