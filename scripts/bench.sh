@@ -3,11 +3,12 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/lib.sh
+# One profile and one selection of packages: what the tests built is run.
 machine
 uptime
 say "P1: one question through the pipeline (criterion, one thread)"
-cargo bench --locked -p endcap-recommender --bench pipeline
+cargo bench --locked --profile dev --workspace --bench pipeline
 say "P2, P3: open-loop load over HTTP on loopback"
-cargo bench --locked -p endcap-serving --bench latency
+cargo bench --locked --profile dev --workspace --bench latency
 say "event log: events a second, acknowledged after sync"
-cargo bench --locked -p endcap-eventlog --bench accept
+cargo bench --locked --profile dev --workspace --bench accept

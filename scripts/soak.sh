@@ -4,6 +4,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/lib.sh
 rounds=${ROUNDS:-10}
+cargo build --locked --workspace --bins
 cargo test --locked --workspace --bins --lib --tests --no-run
 for round in $(seq "$rounds"); do
   say "round $round of $rounds"

@@ -36,6 +36,8 @@ else
 fi
 
 say "build of programs and tests (the first time: 15 to 25 minutes on two cores, mostly the SQL engine)"
+# The whole-system tests start the programs themselves: these are built by `build`, not by `test`.
+cargo build --locked --workspace --bins
 cargo test --locked --workspace --bins --lib --tests --no-run
 built=$SECONDS
 
