@@ -1,12 +1,13 @@
 //! What the whole-system tests share: a generated shop with its truth, trained by the real trainer.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
 use endcap::children::sibling;
 use endcap_recommender::fitted::Model;
 use endcap_recommender::live::BaselineState;
+use endcap_serving::artifact::{self, Part};
 use endcap_simulator::{Preset, World, WorldSpec};
 
 /// `ENDCAP_TEST_SEED`, else one drawn anew; printed, so that a failure can be repeated.
@@ -68,28 +69,10 @@ impl Shop {
     }
 }
 
-/// The model of an artifact, every object checked against its digest.
+/// The model of an artifact and the state beside it, read and checked as a predictor does.
 pub async fn load_model(uri: &str) -> Result<(Model, BaselineState)> {
     let from = endcap_store::open(uri)?;
-    let (manifest, _) = endcap_store::read_manifest(&from).await?;
-    let manifest = endcap_recommender::artifact::ArtifactManifest::from_json(&manifest)?;
-    let mut objects = std::collections::BTreeMap::new();
-    for (name, entry) in &manifest.objects {
-        let object = endcap_store::ObjectRef { sha256: entry.sha256.clone(), bytes: entry.bytes };
-        objects.insert(name.clone(), endcap_store::fetch(&from, name, &object).await?);
-    }
-    let bytes = endcap_store::read_beside(&from, "state/baseline.json.zst").await?.context("no baseline state")?;
-    let file = tempfile::Builder::new().suffix(".json.zst").tempfile()?;
-    std::fs::write(file.path(), bytes)?;
-    Ok((Model::from_objects(&objects, "")?, endcap_eventlog::live::read_baseline(file.path())?))
-}
-
-/// A folder of real data beside the checkout, where there is one; says so when there is none.
-pub fn real_data(name: &str) -> Option<PathBuf> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data").join(name);
-    if path.is_dir() {
-        return Some(path);
-    }
-    println!("SKIPPED: the folder shared/data/{name} is not beside this checkout");
-    None
+    let loaded = artifact::fetch(&from, None, Part::Whole).await?.decode().await?;
+    let baseline = artifact::read_baseline(&from).await?.context("no baseline state")?;
+    Ok((loaded.model, baseline))
 }

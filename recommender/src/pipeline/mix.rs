@@ -1,7 +1,7 @@
 //! What a placement shows: which kinds, how many, in which order, how varied.
 
 use super::blend::Scored;
-use super::{CompiledPolicy, Facts, Pick, Situated, distinct};
+use super::{CompiledPolicy, Facts, Pick, Situated};
 use crate::candidates::Signal;
 use crate::fitted::{Model, NONE};
 use crate::request::{Placement, RecommendationRequest, WantedKind};
@@ -118,6 +118,11 @@ fn likeness(model: &Model, a: u32, b: u32) -> f32 {
     }
 }
 
+/// Whether a product stands in a list already.
+fn holds(picks: &[Pick], product: u32) -> bool {
+    picks.iter().any(|pick| pick.product == product)
+}
+
 /// Puts the list together: upsells stand at every second place from the second on, what fills comes last.
 pub(crate) fn compose(
     mix: &Mix,
@@ -134,7 +139,7 @@ pub(crate) fn compose(
         let next =
             if is_upsells_turn { upsells.next().or_else(|| main.next().map(&dress)) } else { main.next().map(&dress) };
         if let Some(pick) = next
-            && !distinct(&picks).contains(&pick.product)
+            && !holds(&picks, pick.product)
         {
             picks.push(pick);
         }
@@ -144,7 +149,7 @@ pub(crate) fn compose(
             if picks.len() >= mix.limit {
                 break;
             }
-            if !distinct(&picks).contains(&scored.product) {
+            if !holds(&picks, scored.product) {
                 picks.push(dress(scored));
             }
         }

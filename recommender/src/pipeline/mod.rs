@@ -9,8 +9,6 @@ mod rules;
 mod situate;
 mod upsell;
 
-use std::collections::HashSet;
-
 use jiff::Timestamp;
 use rust_decimal::Decimal;
 
@@ -162,9 +160,4 @@ fn item(facts: &Facts<'_>, situated: &Situated<'_>, rules: &Rules<'_>, at: usize
         reason: pick.reason,
         propensity: 1.0,
     }
-}
-
-/// Products of a list, to check that none stands twice.
-pub(crate) fn distinct(picks: &[Pick]) -> HashSet<u32> {
-    picks.iter().map(|pick| pick.product).collect()
 }
