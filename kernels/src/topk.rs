@@ -32,6 +32,30 @@ impl TopK {
         }
     }
 
+    /// Scores below this are not kept any more (minus infinity: all are).
+    #[inline]
+    pub fn floor(&self) -> f32 {
+        self.threshold.map_or(f32::NEG_INFINITY, |(score, _)| score)
+    }
+
+    /// Scores of the ids `first`, `first + 1`, ...: most vectors of scores are passed over with one comparison.
+    #[inline]
+    pub fn offer(&mut self, first: u32, scores: &[f32]) {
+        let mut id = first;
+        for part in scores.chunks(16) {
+            let floor = self.floor();
+            // counted to the end, so that it is one comparison of vectors
+            if part.iter().map(|score| u32::from(*score >= floor)).sum::<u32>() > 0 {
+                for (at, score) in (0u32..).zip(part) {
+                    if *score >= floor {
+                        self.push(id.wrapping_add(at), *score);
+                    }
+                }
+            }
+            id = id.wrapping_add(16);
+        }
+    }
+
     fn prune(&mut self) {
         if self.k == 0 {
             self.kept.clear();
@@ -60,6 +84,8 @@ mod tests {
         #[test]
         fn equals_a_full_sort(scores in proptest::collection::vec(prop_oneof![Just(f32::NAN), -3.0f32..3.0, Just(1.0)], 0..400), k in 0usize..40) {
             let mut best = TopK::new(k);
+            let mut offered = TopK::new(k);
+            offered.offer(0, &scores);
             let mut all = Vec::new();
             for (id, score) in scores.iter().enumerate() {
                 best.push(id as u32, *score);
@@ -69,6 +95,7 @@ mod tests {
             }
             all.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
             all.truncate(k);
+            prop_assert_eq!(offered.into_sorted(), all.clone());
             prop_assert_eq!(best.into_sorted(), all);
         }
     }
