@@ -22,25 +22,17 @@ pub fn axpy(alpha: f32, x: &[f32], y: &mut [f32]) {
     x86::axpy(Level::best(), alpha, x, y);
 }
 
-const LANES: usize = 32;
+const LANES: usize = 16;
 
-#[inline(always)]
-pub(crate) fn dot_body<const FMA: bool>(a: &[f32], b: &[f32]) -> f32 {
+/// The portable twin of the loops in `x86/float.rs`.
+pub(crate) fn dot_body(a: &[f32], b: &[f32]) -> f32 {
     let length = a.len().min(b.len());
-    let (Some(a), Some(b)) = (a.get(..length), b.get(..length)) else { return 0.0 };
-    let (whole_a, rest_a) = a.as_chunks::<LANES>();
-    let (whole_b, rest_b) = b.as_chunks::<LANES>();
+    let (whole_a, rest_a) = a.get(..length).unwrap_or_default().as_chunks::<LANES>();
+    let (whole_b, rest_b) = b.get(..length).unwrap_or_default().as_chunks::<LANES>();
     let mut lanes = [0.0f32; LANES];
     for (a, b) in whole_a.iter().zip(whole_b) {
         for lane in 0..LANES {
-            lanes[lane] = mul_add::<FMA>(a[lane], b[lane], lanes[lane]);
-        }
-    }
-    let (eights_a, rest_a) = rest_a.as_chunks::<8>();
-    let (eights_b, rest_b) = rest_b.as_chunks::<8>();
-    for (a, b) in eights_a.iter().zip(eights_b) {
-        for lane in 0..8 {
-            lanes[lane] = mul_add::<FMA>(a[lane], b[lane], lanes[lane]);
+            lanes[lane] += a[lane] * b[lane];
         }
     }
     let mut width = LANES / 2;
@@ -50,7 +42,7 @@ pub(crate) fn dot_body<const FMA: bool>(a: &[f32], b: &[f32]) -> f32 {
         }
         width /= 2;
     }
-    rest_a.iter().zip(rest_b).fold(lanes[0], |sum, (a, b)| mul_add::<FMA>(*a, *b, sum))
+    rest_a.iter().zip(rest_b).fold(lanes[0], |sum, (a, b)| sum + a * b)
 }
 
 #[inline(always)]
@@ -61,10 +53,9 @@ pub(crate) fn axpy_body<const FMA: bool>(alpha: f32, x: &[f32], y: &mut [f32]) {
 }
 
 /// `out[i]` = dot of `query` with row i of `rows` (rows of the query's length, one after the other).
-#[inline(always)]
-pub(crate) fn dot_rows_body<const FMA: bool>(query: &[f32], rows: &[f32], out: &mut [f32]) {
+pub(crate) fn dot_rows_body(query: &[f32], rows: &[f32], out: &mut [f32]) {
     for (row, out) in rows.chunks_exact(query.len().max(1)).zip(out) {
-        *out = dot_body::<FMA>(query, row);
+        *out = dot_body(query, row);
     }
 }
 

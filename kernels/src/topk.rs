@@ -1,5 +1,8 @@
 //! The k best of a stream of scores, ties broken by the smaller id, so that the same input gives the same list everywhere.
 
+use crate::level::Level;
+use crate::x86;
+
 /// Keeps the `k` highest scores. Not-a-number is never kept.
 #[derive(Clone, Debug)]
 pub struct TopK {
@@ -38,21 +41,17 @@ impl TopK {
         self.threshold.map_or(f32::NEG_INFINITY, |(score, _)| score)
     }
 
-    /// Scores of the ids `first`, `first + 1`, ...: most vectors of scores are passed over with one comparison.
+    /// Scores of the ids `first`, `first + 1`, ...: those below the floor are passed over a vector at a time.
     #[inline]
     pub fn offer(&mut self, first: u32, scores: &[f32]) {
-        let mut id = first;
-        for part in scores.chunks(16) {
-            let floor = self.floor();
-            // counted to the end, so that it is one comparison of vectors
-            if part.iter().map(|score| u32::from(*score >= floor)).sum::<u32>() > 0 {
-                for (at, score) in (0u32..).zip(part) {
-                    if *score >= floor {
-                        self.push(id.wrapping_add(at), *score);
-                    }
-                }
-            }
-            id = id.wrapping_add(16);
+        let level = Level::best();
+        let (mut left, mut id) = (scores, first);
+        loop {
+            let below = x86::next_at_least(level, left, self.floor());
+            let Some((score, rest)) = left.get(below..).and_then(<[f32]>::split_first) else { return };
+            id = id.wrapping_add(below as u32);
+            self.push(id, *score);
+            (left, id) = (rest, id.wrapping_add(1));
         }
     }
 
@@ -74,6 +73,11 @@ impl TopK {
     }
 }
 
+/// The place of the first score that is `floor` or more; the length if there is none. Not-a-number is less than anything.
+pub(crate) fn next_at_least_body(scores: &[f32], floor: f32) -> usize {
+    scores.iter().position(|score| *score >= floor).unwrap_or(scores.len())
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -81,6 +85,14 @@ mod tests {
     use super::*;
 
     proptest! {
+        #[test]
+        fn the_next_is_found_at_every_level(scores in proptest::collection::vec(prop_oneof![9 => -3.0f32..0.5, 1 => Just(f32::NAN), 1 => 0.0f32..2.0], 0..200), floor in prop_oneof![Just(f32::NEG_INFINITY), 0.0f32..2.0]) {
+            let want = scores.iter().position(|score| *score >= floor).unwrap_or(scores.len());
+            for level in Level::available() {
+                prop_assert_eq!(x86::next_at_least(level, &scores, floor), want, "{}", level.name());
+            }
+        }
+
         #[test]
         fn equals_a_full_sort(scores in proptest::collection::vec(prop_oneof![Just(f32::NAN), -3.0f32..3.0, Just(1.0)], 0..400), k in 0usize..40) {
             let mut best = TopK::new(k);

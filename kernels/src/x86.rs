@@ -3,6 +3,7 @@
 //! instructions which the machine might not have.
 #![allow(unsafe_code)]
 
+mod float;
 pub(crate) mod int8;
 
 use crate::dense::bias_relu_row_body;
@@ -12,6 +13,8 @@ use crate::level::{Kind, Level};
 use crate::norm::{backward_row_body, forward_row_body};
 use crate::scan::int8_scores_body;
 use crate::sparse::{Rates, adam_row_body};
+use crate::topk::next_at_least_body;
+use int8::Line;
 
 macro_rules! at_level {
     ($(fn $name:ident($($arg:ident: $type:ty),* $(,)?) $(-> $result:ty)? = $body:ident;)*) => {$(
@@ -42,9 +45,7 @@ macro_rules! at_level {
 }
 
 at_level! {
-    fn dot(a: &[f32], b: &[f32]) -> f32 = dot_body;
     fn axpy(alpha: f32, x: &[f32], y: &mut [f32]) = axpy_body;
-    fn dot_rows(query: &[f32], rows: &[f32], out: &mut [f32]) = dot_rows_body;
     fn max_row(row: &[f32], bias: &[f32]) -> f32 = max_row_body;
     fn exp_row(row: &mut [f32], bias: &[f32], shift: f32) -> f32 = exp_row_body;
     fn bias_relu_row(row: &mut [f32], bias: &[f32], relu: bool) = bias_relu_row_body;
@@ -53,22 +54,27 @@ at_level! {
     fn norm_backward_row(d_out: &[f32], x: &[f32], gain: &[f32], mean: f32, inverse_sd: f32, dx: &mut [f32], d_gain: &mut [f32], d_bias: &mut [f32]) = backward_row_body;
 }
 
-/// Scores of whole blocks of the int8 table (layout: see `scan::Int8Table`): the same integers at every level.
-pub(crate) fn int8_scores(
-    level: Level,
-    blocks: &[int8::Line],
-    query: &[[i8; 4]],
-    correction: i32,
-    scales: &[f32],
-    out: &mut [f32],
-) {
-    match level.kind() {
-        Kind::Portable => int8_scores_body(blocks, query, correction, scales, out),
-        // SAFETY: a `Level` of this kind is only made after these instructions were detected.
-        #[cfg(target_arch = "x86_64")]
-        Kind::Avx2 => unsafe { int8::avx2(blocks, query, correction, scales, out) },
-        // SAFETY: as above.
-        #[cfg(target_arch = "x86_64")]
-        Kind::Avx512 => unsafe { int8::avx512(blocks, query, correction, scales, out) },
-    }
+/// As above, where the loops with instructions are written out: their module and name, after the portable twin.
+macro_rules! by_hand {
+    ($(fn $name:ident($($arg:ident: $type:ty),* $(,)?) $(-> $result:ty)? = $body:ident, $module:ident;)*) => {$(
+        #[inline]
+        pub(crate) fn $name(level: Level, $($arg: $type),*) $(-> $result)? {
+            match level.kind() {
+                Kind::Portable => $body($($arg),*),
+                // SAFETY: a `Level` of this kind is only made after these instructions were detected.
+                #[cfg(target_arch = "x86_64")]
+                Kind::Avx2 => unsafe { $module::avx2::$name($($arg),*) },
+                // SAFETY: as above.
+                #[cfg(target_arch = "x86_64")]
+                Kind::Avx512 => unsafe { $module::avx512::$name($($arg),*) },
+            }
+        }
+    )*};
+}
+
+by_hand! {
+    fn dot(a: &[f32], b: &[f32]) -> f32 = dot_body, float;
+    fn dot_rows(query: &[f32], rows: &[f32], out: &mut [f32]) = dot_rows_body, float;
+    fn next_at_least(scores: &[f32], floor: f32) -> usize = next_at_least_body, float;
+    fn int8_scores(blocks: &[Line], query: &[[i8; 4]], correction: i32, scales: &[f32], out: &mut [f32]) = int8_scores_body, int8;
 }
