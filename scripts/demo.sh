@@ -8,11 +8,11 @@ need cc "install a C compiler: apt-get install gcc"
 need cmake "install cmake: apt-get install cmake (a C dependency of the TLS library needs it)"
 
 packages=(-p endcap -p endcap-trainer -p endcap-serving -p endcap-eventlog)
-about="6 to 8 minutes on two cores the first time"
+about="9 to 12 minutes on two cores the first time"
 if [ -n "${DATA:-}" ]; then
   [ -d "$DATA" ] || { printf 'failed to find the folder DATA=%s: name a folder with MV_* files\n' "$DATA" >&2; exit 1; }
   packages+=(-p endcap-data)
-  about="15 to 20 minutes on two cores the first time, for it links the SQL engine that reads your layout"
+  about="20 to 25 minutes on two cores the first time, for it links the SQL engine that reads your layout"
 fi
 say "1/2 Building: $about, seconds after that. Nothing is installed; the cache is $ENDCAP_CACHE"
 started=$SECONDS

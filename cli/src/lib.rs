@@ -3,6 +3,7 @@
 
 pub mod children;
 pub mod demo;
+pub mod evaluate;
 mod progress;
 pub mod serve;
 pub mod simulate;

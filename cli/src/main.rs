@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use endcap::{children, demo, serve, simulate, train, world};
+use endcap::{children, demo, evaluate, serve, simulate, train, world};
 
 #[derive(Debug, Parser)]
 #[command(
@@ -23,6 +23,8 @@ enum Command {
     Data(DataCommand),
     /// Learn a version from data and publish it as an immutable artifact
     Train(train::TrainArgs),
+    /// Measure on a hidden test period how good what would be learned from this data is
+    Evaluate(evaluate::EvaluateArgs),
     /// Serve an artifact on this machine: event log, predictor and router
     Serve(serve::ServeArgs),
     /// Let simulated customers of a generated shop ask, click, decline and buy at a router
@@ -70,6 +72,7 @@ async fn main() -> ExitCode {
         Command::Data(DataCommand::Report(passed)) => pass("report", passed).await,
         Command::Data(DataCommand::Sql(passed)) => pass("sql", passed).await,
         Command::Train(args) => train::train(args).await,
+        Command::Evaluate(args) => evaluate::evaluate(args).await,
         Command::Serve(args) => serve::serve(args).await.map(|()| 0),
         Command::Simulate(args) => simulate::simulate(args).await,
         Command::Demo(args) => demo::demo(args).await,

@@ -51,6 +51,32 @@ pub(crate) fn bias_relu_row_body<const FMA: bool>(row: &mut [f32], bias: &[f32],
     }
 }
 
+/// The gradient of a layer's weight (outputs x inputs) from that of its output (`d_out`, rows x outputs) and its input `x` (rows x
+/// inputs). One thread. Slices that are too short leave `out` empty.
+pub fn weight_gradient(d_out: &[f32], x: &[f32], rows: usize, inputs: usize, outputs: usize, out: &mut Vec<f32>) {
+    out.clear();
+    if d_out.len() < rows * outputs || x.len() < rows * inputs {
+        return;
+    }
+    out.resize(outputs * inputs, 0.0);
+    let left = Strided { data: x, row_stride: 1, column_stride: inputs };
+    let right = Strided { data: d_out, row_stride: outputs, column_stride: 1 };
+    multiply(Size { m: inputs, n: outputs, k: rows }, out, inputs, false, left, right);
+}
+
+/// The gradient of a layer's input (rows x inputs) from that of its output (`d_out`, rows x outputs) and its weight (outputs x
+/// inputs). One thread. Slices that are too short leave `out` empty.
+pub fn input_gradient(d_out: &[f32], weight: &[f32], rows: usize, inputs: usize, outputs: usize, out: &mut Vec<f32>) {
+    out.clear();
+    if d_out.len() < rows * outputs || weight.len() < outputs * inputs {
+        return;
+    }
+    out.resize(rows * inputs, 0.0);
+    let left = Strided { data: weight, row_stride: 1, column_stride: inputs };
+    let right = Strided { data: d_out, row_stride: 1, column_stride: outputs };
+    multiply(Size { m: inputs, n: rows, k: outputs }, out, inputs, false, left, right);
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::float_cmp)]
@@ -90,5 +116,30 @@ mod tests {
         assert!(out.is_empty());
         linear(&[f32::NAN, 1.0], &[1.0; 4], &[0.0; 2], 1, 2, 2, true, &mut out);
         assert!(out.iter().all(|x| x.is_nan()) && out.len() == 2);
+    }
+
+    #[test]
+    fn gradients_equal_plain_sums() {
+        let (rows, inputs, outputs) = (7, 5, 3);
+        let number = |at: usize| ((at * 37 % 23) as f32 - 11.0) / 7.0;
+        let x: Vec<f32> = (0..rows * inputs).map(number).collect();
+        let weight: Vec<f32> = (0..outputs * inputs).map(|at| number(at + 5)).collect();
+        let d_out: Vec<f32> = (0..rows * outputs).map(|at| number(at + 11)).collect();
+        let (mut d_weight, mut d_x) = (Vec::new(), Vec::new());
+        weight_gradient(&d_out, &x, rows, inputs, outputs, &mut d_weight);
+        input_gradient(&d_out, &weight, rows, inputs, outputs, &mut d_x);
+        for input in 0..inputs {
+            for output in 0..outputs {
+                let sum: f32 = (0..rows).map(|row| d_out[row * outputs + output] * x[row * inputs + input]).sum();
+                assert!((d_weight[output * inputs + input] - sum).abs() < 1e-4);
+            }
+            for row in 0..rows {
+                let sum: f32 =
+                    (0..outputs).map(|output| d_out[row * outputs + output] * weight[output * inputs + input]).sum();
+                assert!((d_x[row * inputs + input] - sum).abs() < 1e-4);
+            }
+        }
+        weight_gradient(&d_out, &x, rows + 1, inputs, outputs, &mut d_weight);
+        assert!(d_weight.is_empty());
     }
 }

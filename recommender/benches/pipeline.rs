@@ -1,6 +1,9 @@
 //! P1: one question through the whole pipeline on one thread: median and 99th percentile at 4,000, 100,000 and 1,000,000 products, with
-//! carts, histories, stock and offers drawn from a fixed seed. `PRODUCTS=4000,100000` chooses other sizes.
+//! carts, histories, stock and offers drawn from a fixed seed, with a model of rules and with a hybrid. `PRODUCTS=4000,100000` chooses other sizes.
 #![allow(clippy::wildcard_imports, clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
+
+#[path = "../tests/common/learned.rs"]
+mod learned;
 
 use std::time::Instant;
 
@@ -98,6 +101,7 @@ fn model(rng: &mut ChaCha8Rng, products: usize) -> Model {
         habits,
         settings: Settings::default(),
         catalogue,
+        ..Model::default()
     }
 }
 
@@ -136,12 +140,16 @@ fn shelf(rng: &mut ChaCha8Rng, model: &Model, products: usize) -> Shelf {
 fn main() {
     let sizes = std::env::var("PRODUCTS").unwrap_or_else(|_| "4000,100000,1000000".to_owned());
     println!(
-        "{:>10} {:>10} {:>10} {:>10} {:>10} {:>10}",
-        "products", "questions", "p50 ms", "p90 ms", "p99 ms", "max ms"
+        "{:>10} {:>8} {:>10} {:>10} {:>10} {:>10} {:>10}",
+        "products", "model", "questions", "p50 ms", "p90 ms", "p99 ms", "max ms"
     );
-    for products in sizes.split(',').map(|size| size.trim().parse::<usize>().expect("PRODUCTS is a list of numbers")) {
+    let sizes = sizes.split(',').map(|size| size.trim().parse::<usize>().expect("PRODUCTS is a list of numbers"));
+    for (products, architecture) in sizes.flat_map(|products| [(products, "Rules"), (products, "Hybrid")]) {
         let mut rng = ChaCha8Rng::seed_from_u64(1);
-        let model = model(&mut rng, products);
+        let mut model = model(&mut rng, products);
+        if architecture == "Hybrid" {
+            learned::learn(&mut rng, &mut model, 200, 64, 300);
+        }
         let shelf = shelf(&mut rng, &model, products);
         let policy = CompiledPolicy::new(Policy::default(), &model);
         let customers: Vec<CustomerState> = (0..200)
@@ -199,7 +207,7 @@ fn main() {
         took_us.sort_by(f64::total_cmp);
         let ms = |quantile: f64| took_us[((took_us.len() - 1) as f64 * quantile) as usize] / 1e3;
         println!(
-            "{products:>10} {:>10} {:>10.3} {:>10.3} {:>10.3} {:>10.3}",
+            "{products:>10} {architecture:>8} {:>10} {:>10.3} {:>10.3} {:>10.3} {:>10.3}",
             took_us.len(),
             ms(0.5),
             ms(0.9),

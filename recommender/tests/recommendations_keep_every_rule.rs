@@ -259,7 +259,8 @@ fn kinds_that_were_asked_for_come_alone_when_there_are_any() {
     let model = model(&mut rng, 200);
     let shelf = Shelf::new(&model.catalogue, &ShelfState::default());
     let policy = CompiledPolicy::new(Policy::default(), &model);
-    let customer = customer(&mut rng, 200);
+    let customer =
+        std::iter::repeat_with(|| customer(&mut rng, 200)).find(|customer| customer.orders.len() > 2).unwrap();
     let facts = Facts {
         model: &model,
         shelf: &shelf,
@@ -271,6 +272,8 @@ fn kinds_that_were_asked_for_come_alone_when_there_are_any() {
     asked.placement = Placement::Home;
     asked.cart = vec![];
     asked.kinds = vec![WantedKind::Reorder];
+    // Asked of today: a moment before the history would know no reorders.
+    asked.context.at = None;
     asked.limit = None;
     let list = recommend(&facts, &asked, &mut Scratch::default());
     assert!(!list.is_empty() && list.iter().all(|item| item.kind == Kind::Reorder), "{list:?}");

@@ -37,6 +37,10 @@ pub enum TrainError {
     Runtime(std::io::Error),
     #[error("failed to write {what} as JSON: {source}")]
     Json { what: &'static str, source: serde_json::Error },
+    #[error("failed to solve {what}: {why}")]
+    Solve { what: &'static str, why: String },
+    #[error("failed to compute {what}: {source}")]
+    Tensor { what: &'static str, source: Box<candle_core::Error> },
     #[error("the training was told to stop during {0}; start it again with the same options and it goes on from there")]
     Stopped(&'static str),
 }

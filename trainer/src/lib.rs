@@ -6,16 +6,22 @@
 #![forbid(unsafe_code)]
 
 pub mod baseline;
+mod card;
 mod checkpoint;
+pub mod deep;
 mod error;
+pub mod evaluate;
 pub mod features;
 pub mod fit;
+pub mod learn;
 pub mod load;
 pub mod machine;
 mod options;
+mod plot;
 pub mod program;
 pub mod progress;
 mod publish;
+pub mod ranker;
 mod report;
 pub mod rules;
 mod train;
@@ -24,7 +30,7 @@ mod versions;
 
 pub use error::TrainError;
 pub use options::{Architecture, Hyper, TrainOptions};
-pub use publish::RUN_FILE;
+pub use publish::{CARD_FILE, RUN_FILE};
 pub use report::{PhaseRun, Run};
 pub use train::{Trained, train};
 

@@ -25,6 +25,8 @@ pub struct TrainOptions {
     pub work: PathBuf,
     /// With a store of many versions: the prefix below which `<model>-v<N>` lie, to look whether the number is free.
     pub versions_at: Option<String>,
+    /// The artifact of the version that serves now, to compare with in the model card.
+    pub active: Option<String>,
 }
 
 /// Which components are learned.
@@ -33,23 +35,30 @@ pub enum Architecture {
     /// Association rules, popularity and personal repeat.
     #[default]
     Rules,
+    /// And learned item-to-item weights from orders, customers, sequence and content.
+    Collaborative,
+    /// And the two-tower network and the ranker.
+    Hybrid,
 }
 
 impl Architecture {
+    pub const ALL: [Self; 3] = [Self::Rules, Self::Collaborative, Self::Hybrid];
+
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Rules => "Rules",
+            Self::Collaborative => "Collaborative",
+            Self::Hybrid => "Hybrid",
         }
     }
 
     pub fn parse(text: &str) -> Result<Self, TrainError> {
-        if text.eq_ignore_ascii_case("rules") {
-            return Ok(Self::Rules);
-        }
-        Err(TrainError::Option {
-            what: "--architecture".to_owned(),
-            value: text.to_owned(),
-            remedy: "this release learns Rules; Collaborative and Hybrid are not in it".to_owned(),
+        Self::ALL.into_iter().find(|known| text.eq_ignore_ascii_case(known.as_str())).ok_or_else(|| {
+            TrainError::Option {
+                what: "--architecture".to_owned(),
+                value: text.to_owned(),
+                remedy: "write Rules, Collaborative or Hybrid".to_owned(),
+            }
         })
     }
 }
@@ -66,6 +75,17 @@ pub struct Hyper {
     pub validation_days: Option<u32>,
     /// Orders with more distinct products are cut to this many before pairs are counted.
     pub max_order_products: usize,
+    /// Ridge of EASE on orders and on customers.
+    pub basket_ridge: f32,
+    pub customer_ridge: f32,
+    /// Products with orders up to which EASE is solved; item kNN above.
+    pub ease_products: usize,
+    /// Length of the two-tower network's vectors, and passes over the orders; 0 passes leave it out.
+    pub deep_dimensions: usize,
+    pub deep_epochs: u32,
+    /// How many of the blend's best candidates the ranker ranks, and passes over the questions; 0 passes leave it out.
+    pub ranker_depth: usize,
+    pub ranker_epochs: u32,
 }
 
 impl Default for Hyper {
@@ -77,11 +97,19 @@ impl Default for Hyper {
             neighbours: 100,
             validation_days: None,
             max_order_products: 200,
+            basket_ridge: 300.0,
+            customer_ridge: 100.0,
+            ease_products: 8000,
+            deep_dimensions: 64,
+            deep_epochs: 10,
+            ranker_depth: 300,
+            ranker_epochs: 8,
         }
     }
 }
 
-const KNOWN: &str = "trend_half_life_days, history_half_life_days, confidence_shrinkage, neighbours, validation_days, max_order_products";
+const KNOWN: &str = "trend_half_life_days, history_half_life_days, confidence_shrinkage, neighbours, validation_days, max_order_products, \
+     basket_ridge, customer_ridge, ease_products, deep_dimensions, deep_epochs, ranker_depth, ranker_epochs";
 
 impl Hyper {
     pub fn parse(given: &BTreeMap<String, String>) -> Result<Self, TrainError> {
@@ -103,6 +131,13 @@ impl Hyper {
                 "neighbours" => hyper.neighbours = number(1.0, 1000.0)? as usize,
                 "validation_days" => hyper.validation_days = Some(number(0.0, 3650.0)? as u32),
                 "max_order_products" => hyper.max_order_products = number(2.0, 10_000.0)? as usize,
+                "basket_ridge" => hyper.basket_ridge = number(0.1, 1e6)? as f32,
+                "customer_ridge" => hyper.customer_ridge = number(0.1, 1e6)? as f32,
+                "ease_products" => hyper.ease_products = number(0.0, 20_000.0)? as usize,
+                "deep_dimensions" => hyper.deep_dimensions = number(4.0, 512.0)? as usize,
+                "deep_epochs" => hyper.deep_epochs = number(0.0, 1000.0)? as u32,
+                "ranker_depth" => hyper.ranker_depth = number(20.0, 2000.0)? as usize,
+                "ranker_epochs" => hyper.ranker_epochs = number(0.0, 1000.0)? as u32,
                 _ => {
                     return Err(TrainError::Option {
                         what: "--hyperparameter".to_owned(),

@@ -52,7 +52,7 @@ pub struct TrainingArguments {
     /// Number of the version
     #[arg(long, default_value_t = 1)]
     pub version: u64,
-    /// What is learned: Rules
+    /// What is learned: Rules, Collaborative or Hybrid
     #[arg(long, default_value = "Rules")]
     pub architecture: String,
     #[arg(long, default_value_t = 42, allow_negative_numbers = true)]
@@ -63,6 +63,9 @@ pub struct TrainingArguments {
     /// A hyperparameter, which is then not tuned; an unknown one is refused with the list of those there are
     #[arg(long = "hyperparameter", value_name = "KEY=VALUE")]
     pub hyperparameters: Vec<String>,
+    /// Artifact of the version that serves now: the model card compares with it on the same questions
+    #[arg(long, value_name = "URI")]
+    pub active: Option<String>,
     /// Folder for checkpoints; beside the output when left out
     #[arg(long, value_name = "DIR")]
     pub work: Option<PathBuf>,
@@ -115,6 +118,7 @@ impl TrainingArguments {
             threads: self.threads.map_or_else(machine::threads, usize::from),
             hyperparameters,
             versions_at,
+            active: self.active.clone(),
         };
         options.validate()?;
         Ok(options)

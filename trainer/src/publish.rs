@@ -18,6 +18,8 @@ const PACK_NEIGHBOURS: usize = 20;
 /// A pack of more bytes than this is made of fewer products: every router holds one.
 const PACK_BYTES: usize = 8 << 20;
 pub const RUN_FILE: &str = "run.json";
+/// The model card as text, beside the artifact.
+pub const CARD_FILE: &str = "card.md";
 
 /// An object that is not yet written, by its name.
 type Unwritten = (String, Vec<u8>);
@@ -89,6 +91,11 @@ pub(crate) async fn publish(
     let committed = commit(to, Bytes::from(manifest.to_json())).await.map_err(failed(&to.uri))?;
     progress.advance(1);
     Ok(Published { manifest, manifest_sha256: committed.sha256, bytes: total + committed.bytes })
+}
+
+/// Writes the model card beside the artifact as well, under a name that people find; the object of the same bytes is what counts.
+pub(crate) async fn put_card(to: &Location, text: String) -> Result<(), TrainError> {
+    put_file(to, CARD_FILE, text.into_bytes()).await
 }
 
 /// Writes the record of the run. The artifact stands without it, so that a failure is only a warning.

@@ -3,16 +3,17 @@
 use std::collections::BTreeMap;
 
 use endcap_recommender::artifact::Metric;
-use endcap_recommender::fitted::Model;
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::features::{Facts, QUANTILES};
+use crate::learn::Learned;
 use crate::load::Dataset;
 use crate::tune::Tuned;
 
 /// The object `report`: everything that follows from data, settings and program. No times, hosts or threads.
-pub(crate) fn report(data: &Dataset, facts: &Facts, tuned: &Tuned, model: &Model, capped: u64, packed: usize) -> Value {
+pub(crate) fn report(data: &Dataset, facts: &Facts, learned: &Learned, packed: usize) -> Value {
+    let Learned { model, tuned, facts: fitted } = learned;
     let rejected: Vec<Value> = data
         .rejected
         .iter()
@@ -26,7 +27,7 @@ pub(crate) fn report(data: &Dataset, facts: &Facts, tuned: &Tuned, model: &Model
             "order_products": data.sales.view().line_count(),
             "products": data.catalogue.len(),
             "customers": data.customers.len(),
-            "orders_capped": capped,
+            "orders_capped": fitted.capped,
             "prices_from_sales": data.prices_from_sales,
             "offers": data.shelf.offers.len(),
             "stock_levels": data.shelf.stock.len(),
@@ -34,6 +35,8 @@ pub(crate) fn report(data: &Dataset, facts: &Facts, tuned: &Tuned, model: &Model
             "segments": model.popularity.segment_keys.len(),
             "repeat_intervals": with_interval,
             "price_breaks": model.habits.breaks.entries.len(),
+            "similar_from_orders": model.similar.baskets.entries.len(),
+            "similar_from_customers": model.similar.customers.entries.len(),
             "better_variants": model.habits.better.entries.len(),
             "pack_products": packed,
         },
@@ -42,6 +45,9 @@ pub(crate) fn report(data: &Dataset, facts: &Facts, tuned: &Tuned, model: &Model
         "features": facts,
         "tuning": {"window": tuned.window, "skipped": tuned.skipped, "cases": tuned.cases, "settings": model.settings},
         "metrics": tuned.metrics,
+        "comparisons": tuned.comparisons,
+        "components": tuned.components,
+        "deep_losses": fitted.deep_losses,
         "phases": crate::progress::Phase::ALL,
     })
 }

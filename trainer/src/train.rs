@@ -1,23 +1,24 @@
-//! One training from a dataset to an artifact: load -> features -> tune -> fit -> publish.
+//! One training from a dataset to an artifact: load -> features -> backtest -> tune -> fit -> publish.
 
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use endcap_recommender::artifact::{ArtifactManifest, DatasetSummary, FORMAT};
-use endcap_recommender::fitted::Model;
-use endcap_store::{Location, sha256_hex};
+use endcap_recommender::artifact::{ArtifactManifest, DatasetSummary, FORMAT, Metric};
+use endcap_recommender::fitted::{Model, OBJECTS};
+use endcap_store::{Location, ObjectRef, sha256_hex};
 use endcap_tables::DatasetManifest;
 use serde::{Deserialize, Serialize};
 
 use crate::checkpoint::Checkpoints;
 use crate::features::{Facts, Rfm};
-use crate::load::{Dataset, View};
+use crate::learn::{LearnOptions, Learned, Learner};
+use crate::load::Dataset;
 use crate::options::{Hyper, TrainOptions};
-use crate::progress::{Phase, Progress, check};
-use crate::report::{PhaseRun, Run};
-use crate::tune::Tuned;
+use crate::progress::{Phase, Progress};
+use crate::report::Run;
+use crate::tune::Active;
 use crate::versions::Found;
-use crate::{PROGRAM, TrainError, baseline, features, fit, load, machine, publish, report, tune, versions};
+use crate::{PROGRAM, TrainError, baseline, card, features, load, machine, publish, report, versions};
 
 /// A finished training.
 #[derive(Clone, Debug)]
@@ -51,16 +52,30 @@ pub fn train(options: &TrainOptions, progress: &dyn Progress) -> Result<Trained,
         let run = Run { threads, already_finished: true, ..Run::default() };
         return Ok(Trained { uri: out.uri, manifest: *manifest, manifest_sha256: sha256, bytes, run });
     }
-    let checkpoints = Checkpoints::open(&options.work, &key_of(options, &dataset)?)?;
-    let mut training = Training {
-        options,
-        hyper: Hyper::parse(&options.hyperparameters)?,
+    let active = options.active.as_deref().map(|uri| runtime.block_on(read_active(uri))).transpose()?;
+    let checkpoints = {
+        let active = active.as_ref().map(|(_, digest)| digest);
+        let (architecture, hyper) = (options.architecture.as_str(), &options.hyperparameters);
+        Checkpoints::open(
+            &options.work,
+            &key_of(&dataset, &format!("{architecture} {} {hyper:?} {active:?}", options.seed))?,
+        )?
+    };
+    let learner = Learner {
+        options: LearnOptions {
+            architecture: options.architecture,
+            hyper: Hyper::parse(&options.hyperparameters)?,
+            seed: options.seed,
+            validate_from_s: None,
+        },
+        active: active.map(|(active, _)| active),
         checkpoints,
         progress,
         run: Run { threads, ..Run::default() },
     };
+    let mut training = Training { options, learner };
     let published = pool.install(|| training.all(&runtime, &out))?;
-    let Training { checkpoints, mut run, .. } = training;
+    let Learner { checkpoints, mut run, .. } = training.learner;
     run.seconds = started.elapsed().as_secs_f64();
     run.peak_resident_bytes = machine::peak_bytes();
     runtime.block_on(publish::record(&out, &run));
@@ -75,21 +90,33 @@ pub fn train(options: &TrainOptions, progress: &dyn Progress) -> Result<Trained,
 }
 
 /// What checkpoints depend on: data, settings, and the very program, since another one may count otherwise.
-fn key_of(options: &TrainOptions, dataset: &str) -> Result<String, TrainError> {
+pub(crate) fn key_of(dataset: &str, settings: &str) -> Result<String, TrainError> {
     let program =
         std::env::current_exe().and_then(std::fs::read).map_or_else(|_| PROGRAM.to_owned(), |bytes| sha256_hex(&bytes));
-    let parts =
-        (dataset, program, machine::cpu_level(), options.architecture.as_str(), options.seed, &options.hyperparameters);
+    let parts = (dataset, program, machine::cpu_level(), settings);
     let text = serde_json::to_vec(&parts).map_err(|source| TrainError::Json { what: "the checkpoint key", source })?;
     Ok(sha256_hex(&text).chars().take(16).collect())
 }
 
+/// The version to compare with, and its digest.
+async fn read_active(uri: &str) -> Result<(Active, String), TrainError> {
+    let from = endcap_store::open(uri)?;
+    let (bytes, object) = endcap_store::read_manifest(&from).await?;
+    let manifest = ArtifactManifest::from_json(&bytes)?;
+    let mut objects = BTreeMap::new();
+    for name in OBJECTS {
+        if let Some(entry) = manifest.objects.get(name) {
+            let object = ObjectRef { sha256: entry.sha256.clone(), bytes: entry.bytes };
+            objects.insert(name.to_owned(), endcap_store::fetch(&from, name, &object).await?);
+        }
+    }
+    let model = Model::from_objects(&objects, "")?;
+    Ok((Active { name: manifest.version, model }, object.sha256))
+}
+
 struct Training<'a> {
     options: &'a TrainOptions,
-    hyper: Hyper,
-    checkpoints: Checkpoints,
-    progress: &'a dyn Progress,
-    run: Run,
+    learner: Learner<'a>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -98,176 +125,100 @@ struct Features {
     rfm: Vec<Option<Rfm>>,
 }
 
-#[derive(Serialize, Deserialize)]
-struct FitFacts {
-    capped: u64,
-}
-
 impl Training<'_> {
     fn all(&mut self, runtime: &tokio::runtime::Runtime, out: &Location) -> Result<publish::Published, TrainError> {
+        let options = self.options;
+        let learner = &mut self.learner;
         // The tables are the load phase's checkpoint: reading them again checks them again.
-        let data = self.timed(Phase::Load, |this| Ok((load::load(&this.options.data, this.progress)?, false)))?;
-        let features = self.timed(Phase::Features, |this| this.features(&data))?;
-        let tuned = self.timed(Phase::Tune, |this| this.tune(&data))?;
-        let (model, facts) = self.timed(Phase::Fit, |this| this.fit(&data, &tuned))?;
-        self.timed(Phase::Publish, |this| {
-            let published = this.publish(runtime, out, &data, &features, &tuned, &model, &facts)?;
+        let data = learner.timed(Phase::Load, |this| Ok((load::load(&options.data, this.progress)?, false)))?;
+        let features = learner.timed(Phase::Features, |this| features_of(this, &data))?;
+        let learned = learner.learn(&data)?;
+        learner.timed(Phase::Publish, |this| {
+            let published = publish_all(options, this.progress, runtime, out, &data, &features, &learned)?;
             Ok((published, false))
         })
     }
-
-    fn timed<T>(
-        &mut self,
-        phase: Phase,
-        work: impl FnOnce(&mut Self) -> Result<(T, bool), TrainError>,
-    ) -> Result<T, TrainError> {
-        check(self.progress, phase)?;
-        let started = Instant::now();
-        let (result, resumed) = work(self)?;
-        self.progress.end(phase);
-        self.run.phases.push(PhaseRun {
-            phase: phase.as_str().to_owned(),
-            seconds: started.elapsed().as_secs_f64(),
-            peak_resident_bytes: machine::peak_bytes(),
-            resident_bytes: machine::resident_bytes(),
-            resumed,
-        });
-        Ok(result)
-    }
-
-    fn features(&mut self, data: &Dataset) -> Result<(Features, bool), TrainError> {
-        self.progress.begin(Phase::Features, 2);
-        if let Some(features) = self.checkpoints.read_json::<Features>("features")
-            && features.rfm.len() == data.customers.len()
-        {
-            return Ok((features, true));
-        }
-        let sales = data.sales.view();
-        let rfm = features::rfm(data, sales);
-        self.progress.advance(1);
-        let features = Features { facts: features::facts(sales, &rfm), rfm };
-        self.checkpoints.write_json("features", &features)?;
-        self.progress.advance(1);
-        // Read back: JSON may move the last bit of a number, and a resumed training must see the very same ones.
-        Ok((self.checkpoints.read_json("features").unwrap_or(features), false))
-    }
-
-    fn tune(&mut self, data: &Dataset) -> Result<(Tuned, bool), TrainError> {
-        self.progress.begin(Phase::Tune, tune::steps());
-        if let Some(tuned) = self.checkpoints.read_json::<Tuned>("tuned") {
-            return Ok((tuned, true));
-        }
-        let tuned = tune::tune(data, &self.hyper, self.options.seed, self.progress)?;
-        self.checkpoints.write_json("tuned", &tuned)?;
-        // Read back: see `features`.
-        Ok((self.checkpoints.read_json("tuned").unwrap_or(tuned), false))
-    }
-
-    fn fit(&mut self, data: &Dataset, tuned: &Tuned) -> Result<((Model, FitFacts), bool), TrainError> {
-        let products = data.catalogue.len() as u64;
-        self.progress.begin(Phase::Fit, products + 3);
-        if let Some(resumed) = self.read_model() {
-            return Ok((resumed, true));
-        }
-        let (model, facts) = fit_all(data, data.sales.view(), tuned, &self.hyper, self.progress)?;
-        for (name, bytes) in model.to_objects()? {
-            self.checkpoints.write(&format!("fit-{name}"), &bytes)?;
-        }
-        self.checkpoints.write_json("fit-facts", &facts)?;
-        Ok(((model, facts), false))
-    }
-
-    fn read_model(&self) -> Option<(Model, FitFacts)> {
-        let facts = self.checkpoints.read_json("fit-facts")?;
-        let mut objects = BTreeMap::new();
-        for name in endcap_recommender::fitted::OBJECTS {
-            objects.insert(name.to_owned(), self.checkpoints.read(&format!("fit-{name}"))?);
-        }
-        Some((Model::from_objects(&objects, "").ok()?, facts))
-    }
-
-    #[expect(clippy::too_many_arguments, reason = "what a training found, each from another phase")]
-    fn publish(
-        &self,
-        runtime: &tokio::runtime::Runtime,
-        out: &Location,
-        data: &Dataset,
-        features: &Features,
-        tuned: &Tuned,
-        model: &Model,
-        facts: &FitFacts,
-    ) -> Result<publish::Published, TrainError> {
-        let json = |what: &'static str| move |source| TrainError::Json { what, source };
-        let mut objects: Vec<(String, Vec<u8>)> =
-            model.to_objects()?.into_iter().map(|(name, bytes)| (name.to_owned(), bytes)).collect();
-        let (pack, packed) = publish::pack(model)?;
-        objects.extend(pack);
-        let report = report::report(data, &features.facts, tuned, model, facts.capped, packed);
-        objects.push(("report".to_owned(), serde_json::to_vec_pretty(&report).map_err(json("report"))?));
-        let reference = report::reference(&features.facts, tuned);
-        objects.push(("reference".to_owned(), serde_json::to_vec_pretty(&reference).map_err(json("reference"))?));
-        self.progress.begin(Phase::Publish, publish::steps(objects.len()));
-        let baseline = baseline::baseline(data, &features.rfm)?;
-        let manifest = self.manifest(data, tuned);
-        runtime.block_on(publish::publish(out, manifest, objects, baseline, self.progress))
-    }
-
-    fn manifest(&self, data: &Dataset, tuned: &Tuned) -> ArtifactManifest {
-        let sales = data.sales.view();
-        let at = |head: Option<&load::OrderHead>| head.and_then(|head| jiff::Timestamp::from_second(head.at_s).ok());
-        ArtifactManifest {
-            format: FORMAT.to_owned(),
-            model: self.options.model.clone(),
-            model_uid: self.options.model_uid.clone(),
-            version: self.options.version_name(),
-            architecture: self.options.architecture.as_str().to_owned(),
-            seed: self.options.seed,
-            hyperparameters: self.options.hyperparameters.clone(),
-            program: PROGRAM.to_owned(),
-            cpu: machine::cpu_level(),
-            dataset: DatasetSummary {
-                manifest_sha256: data.digest.clone(),
-                rows: sales.line_count(),
-                orders: sales.len() as u64,
-                customers: data.customers.len() as u64,
-                products: data.catalogue.len() as u64,
-                min_time: at(sales.heads.first()),
-                max_time: at(sales.heads.last()),
-            },
-            metrics: tuned.metrics.clone(),
-            objects: BTreeMap::new(),
-        }
-    }
 }
 
-fn fit_all(
-    data: &Dataset,
-    sales: View<'_>,
-    tuned: &Tuned,
-    hyper: &Hyper,
+fn features_of(learner: &mut Learner<'_>, data: &Dataset) -> Result<(Features, bool), TrainError> {
+    learner.progress.begin(Phase::Features, 2);
+    if let Some(features) = learner.checkpoints.read_json::<Features>("features")
+        && features.rfm.len() == data.customers.len()
+    {
+        return Ok((features, true));
+    }
+    let sales = data.sales.view();
+    let rfm = features::rfm(data, sales);
+    learner.progress.advance(1);
+    let features = Features { facts: features::facts(sales, &rfm), rfm };
+    learner.checkpoints.write_json("features", &features)?;
+    learner.progress.advance(1);
+    // Read back: JSON may move the last bit of a number, and a resumed training must see the very same ones.
+    Ok((learner.checkpoints.read_json("features").unwrap_or(features), false))
+}
+
+fn publish_all(
+    options: &TrainOptions,
     progress: &dyn Progress,
-) -> Result<(Model, FitFacts), TrainError> {
-    let products = data.catalogue.len();
-    let baskets = fit::Baskets::of_sales(sales, products, hyper.max_order_products);
-    let associations = fit::associations(&baskets, hyper.neighbours, &|| progress.advance(1));
-    let capped = baskets.capped;
-    drop(baskets);
-    check(progress, Phase::Fit)?;
-    let popularity = fit::popularity(data, sales, tuned.settings.trend_half_life_days);
-    progress.advance(1);
-    check(progress, Phase::Fit)?;
-    let repeat = fit::repeat(&data.catalogue, sales, data.customers.len());
-    progress.advance(1);
-    check(progress, Phase::Fit)?;
-    let habits = fit::habits(data, sales, &fit::declared_tiers(data));
-    progress.advance(1);
-    let model = Model {
-        catalogue: data.catalogue.clone(),
-        associations,
-        popularity,
-        repeat,
-        habits,
-        settings: tuned.settings.clone(),
-    };
-    Ok((model, FitFacts { capped }))
+    runtime: &tokio::runtime::Runtime,
+    out: &Location,
+    data: &Dataset,
+    features: &Features,
+    learned: &Learned,
+) -> Result<publish::Published, TrainError> {
+    let json = |what: &'static str| move |source| TrainError::Json { what, source };
+    let Learned { model, tuned, .. } = learned;
+    let mut objects: Vec<(String, Vec<u8>)> =
+        model.to_objects()?.into_iter().map(|(name, bytes)| (name.to_owned(), bytes)).collect();
+    let (pack, packed) = publish::pack(model)?;
+    objects.extend(pack);
+    let report = report::report(data, &features.facts, learned, packed);
+    objects.push(("report".to_owned(), serde_json::to_vec_pretty(&report).map_err(json("report"))?));
+    let reference = report::reference(&features.facts, tuned);
+    objects.push(("reference".to_owned(), serde_json::to_vec_pretty(&reference).map_err(json("reference"))?));
+    let manifest = manifest_of(options, data, &tuned.metrics);
+    let card = card::json(&card::CardFacts {
+        data,
+        facts: &features.facts,
+        learned,
+        model: &options.model,
+        version: &manifest.version,
+        architecture: options.architecture.as_str(),
+        seed: options.seed,
+        trained_on: &manifest.dataset,
+    });
+    let card_text = card::markdown(&card);
+    objects.push(("card".to_owned(), serde_json::to_vec_pretty(&card).map_err(json("the model card"))?));
+    objects.push(("card-markdown".to_owned(), card_text.clone().into_bytes()));
+    progress.begin(Phase::Publish, publish::steps(objects.len()));
+    let baseline = baseline::baseline(data, &features.rfm)?;
+    runtime.block_on(publish::put_card(out, card_text))?;
+    runtime.block_on(publish::publish(out, manifest, objects, baseline, progress))
+}
+
+fn manifest_of(options: &TrainOptions, data: &Dataset, metrics: &[Metric]) -> ArtifactManifest {
+    let sales = data.sales.view();
+    let at = |head: Option<&load::OrderHead>| head.and_then(|head| jiff::Timestamp::from_second(head.at_s).ok());
+    ArtifactManifest {
+        format: FORMAT.to_owned(),
+        model: options.model.clone(),
+        model_uid: options.model_uid.clone(),
+        version: options.version_name(),
+        architecture: options.architecture.as_str().to_owned(),
+        seed: options.seed,
+        hyperparameters: options.hyperparameters.clone(),
+        program: PROGRAM.to_owned(),
+        cpu: machine::cpu_level(),
+        dataset: DatasetSummary {
+            manifest_sha256: data.digest.clone(),
+            rows: sales.line_count(),
+            orders: sales.len() as u64,
+            customers: data.customers.len() as u64,
+            products: data.catalogue.len() as u64,
+            min_time: at(sales.heads.first()),
+            max_time: at(sales.heads.last()),
+        },
+        metrics: metrics.to_vec(),
+        objects: BTreeMap::new(),
+    }
 }

@@ -108,7 +108,9 @@ fn gift_shop(seed: u64) -> Result<WorldSpec> {
 }
 
 async fn train(tell: &mut Teller, dataset: &Path, artifact: &Path) -> Result<()> {
-    tell.step("Training v1: rules, popularity, habits, upsells, learned from the orders");
+    tell.step(
+        "Training v1, a hybrid: counts, item-to-item weights, a two-tower network, and a ranker over all of them",
+    );
     let args = [
         "--data",
         &dataset.display().to_string(),
@@ -118,11 +120,27 @@ async fn train(tell: &mut Teller, dataset: &Path, artifact: &Path) -> Result<()>
         "shop",
         "--version",
         "1",
+        "--architecture",
+        "Hybrid",
     ];
     let code = run("endcap-trainer", &args.map(str::to_owned)).await?;
     if code != 0 {
         bail!("the training failed (exit code {code}): see above what is wrong and where");
     }
+    card(tell, artifact)
+}
+
+/// What the model card says of quality, and where all of it stands.
+fn card(tell: &mut Teller, artifact: &Path) -> Result<()> {
+    let path = artifact.join("card.md");
+    let text = std::fs::read_to_string(&path).with_context(|| format!("failed to read {}", path.display()))?;
+    tell.say(&format!("\n   Its model card ({}):\n", path.display()));
+    for line in text.lines().skip_while(|line| !line.starts_with("## Metrics")).take_while(|line| {
+        !line.starts_with("## ") || line.starts_with("## Metrics") || line.starts_with("## Against each generator")
+    }) {
+        tell.say(&format!("   {line}"));
+    }
+    tell.check("the card says how good it is, with intervals", text.contains("ndcg@10"));
     Ok(())
 }
 

@@ -3,19 +3,25 @@
 
 mod associations;
 mod catalogue;
+mod deep;
 mod habits;
 mod model;
 mod popularity;
+mod ranker;
 mod repeat;
 mod settings;
+mod similar;
 
 pub use associations::{Associations, Neighbour};
 pub use catalogue::{Catalogue, CatalogueRow};
+pub use deep::{BAG_PRODUCTS, CONTEXTS, Deep, NORM_EPSILON, cart_bag, history_bag};
 pub use habits::{BetterVariant, Habits, PriceBreak};
 pub use model::{Model, OBJECTS, PACK_PREFIX};
 pub use popularity::{Popularity, Segment};
+pub use ranker::{INPUT_RANGE, Layers, Ranker};
 pub use repeat::Repeat;
 pub use settings::{Settings, SignalWeights, Situation};
+pub use similar::{Similar, Weighted};
 
 /// No product, category or brand.
 pub const NONE: u32 = u32::MAX;

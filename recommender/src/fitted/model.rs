@@ -2,11 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use super::{Associations, Catalogue, Habits, Neighbour, Popularity, Repeat, Rows, Segment, Settings};
+use super::{
+    Associations, Catalogue, Deep, Habits, Neighbour, Popularity, Ranker, Repeat, Rows, Segment, Settings, Similar,
+};
 use crate::artifact::{ArtifactError, Strings};
 
-/// The objects that make a model, in the order in which they are read.
-pub const OBJECTS: [&str; 6] = ["catalogue", "associations", "popularity", "repeat", "habits", "settings"];
+/// The objects that make a model, in the order in which they are read. The last three are there only where they were learned.
+pub const OBJECTS: [&str; 9] =
+    ["catalogue", "associations", "popularity", "repeat", "habits", "settings", "similar", "deep", "ranker"];
 
 /// The pack's objects are the model's, with this before their names.
 pub const PACK_PREFIX: &str = "pack-";
@@ -19,20 +22,35 @@ pub struct Model {
     pub repeat: Repeat,
     pub habits: Habits,
     pub settings: Settings,
+    /// Empty for `architecture: Rules`.
+    pub similar: Similar,
+    /// For `architecture: Hybrid`, where it was worth its place.
+    pub deep: Option<Deep>,
+    pub ranker: Option<Ranker>,
 }
 
 impl Model {
     /// The model as named objects. Equal models give equal bytes.
     pub fn to_objects(&self) -> Result<Vec<(&'static str, Vec<u8>)>, ArtifactError> {
         let json = |source| ArtifactError::Json { object: "settings", source };
-        Ok(vec![
+        let mut objects = vec![
             ("catalogue", self.catalogue.encode("catalogue")?),
             ("associations", self.associations.encode("associations")?),
             ("popularity", self.popularity.encode("popularity")?),
             ("repeat", self.repeat.encode("repeat")?),
             ("habits", self.habits.encode("habits")?),
             ("settings", serde_json::to_vec_pretty(&self.settings).map_err(json)?),
-        ])
+        ];
+        if !self.similar.is_empty() {
+            objects.push(("similar", self.similar.encode("similar")?));
+        }
+        if let Some(deep) = &self.deep {
+            objects.push(("deep", deep.encode("deep")?));
+        }
+        if let Some(ranker) = &self.ranker {
+            objects.push(("ranker", ranker.encode("ranker")?));
+        }
+        Ok(objects)
     }
 
     /// Reads a model from its objects' bytes, which have been checked against their digests. `prefix` is empty for the model itself
@@ -42,8 +60,10 @@ impl Model {
             let bytes = objects.get(&format!("{prefix}{name}")).map(Vec::as_slice);
             bytes.ok_or(ArtifactError::MissingObject(name))
         };
+        let learned = |name: &str| objects.get(&format!("{prefix}{name}")).map(Vec::as_slice);
         let catalogue = Catalogue::decode("catalogue", object("catalogue")?)?;
         let products = catalogue.len();
+        let similar = learned("similar").map(|bytes| Similar::decode("similar", bytes, products)).transpose()?;
         Ok(Self {
             associations: Associations::decode("associations", object("associations")?, products)?,
             popularity: Popularity::decode("popularity", object("popularity")?, products)?,
@@ -51,6 +71,9 @@ impl Model {
             habits: Habits::decode("habits", object("habits")?, products)?,
             settings: serde_json::from_slice(object("settings")?)
                 .map_err(|source| ArtifactError::Json { object: "settings", source })?,
+            similar: similar.unwrap_or_default(),
+            deep: learned("deep").map(|bytes| Deep::decode("deep", bytes, products)).transpose()?,
+            ranker: learned("ranker").map(|bytes| Ranker::decode("ranker", bytes, products)).transpose()?,
             catalogue,
         })
     }
@@ -124,7 +147,16 @@ impl Model {
             popularity,
             repeat,
             habits,
-            settings: self.settings.clone(),
+            settings: {
+                let mut settings = self.settings.clone();
+                if !settings.pack_weights.is_empty() {
+                    settings.weights = std::mem::take(&mut settings.pack_weights);
+                }
+                settings
+            },
+            similar: Similar::default(),
+            deep: None,
+            ranker: None,
         }
     }
 }

@@ -46,6 +46,9 @@ pub struct Settings {
     /// Orders added to a product's count before its confidence is believed.
     pub confidence_shrinkage: f32,
     pub weights: BTreeMap<Situation, SignalWeights>,
+    /// Weights for counts alone, where `weights` rest on learned tables too: those of a router's pack.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub pack_weights: BTreeMap<Situation, SignalWeights>,
 }
 
 impl Default for Settings {
@@ -78,6 +81,7 @@ impl Default for Settings {
                 (Situation::EmptyKnown, weights(&[(Personal, 1.0), (Recent, 0.3), (Segment, 0.2), (Viewed, 0.5)])),
                 (Situation::EmptyUnknown, weights(&[(Recent, 1.0), (Segment, 0.7), (Viewed, 1.0)])),
             ]),
+            pack_weights: BTreeMap::new(),
         }
     }
 }

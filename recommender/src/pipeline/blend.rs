@@ -3,9 +3,9 @@
 use rust_decimal::prelude::ToPrimitive;
 
 use super::{Facts, Situated};
-use crate::candidates::{Candidate, SIGNALS, Signal};
-use crate::fitted::{self, Settings};
+use crate::candidates::{SIGNALS, Scratch, Signal};
 use crate::policy::Objective;
+use crate::ranking::{self, Ranked};
 use crate::request::Placement;
 use crate::response::Kind;
 
@@ -28,7 +28,10 @@ impl Scored {
     }
 
     pub fn together(&self) -> f32 {
-        self.part(Signal::Confidence) + self.part(Signal::Excess)
+        [Signal::Confidence, Signal::Excess, Signal::Similar, Signal::Follows]
+            .map(|signal| self.part(signal))
+            .iter()
+            .sum()
     }
 
     /// What the item is, by what speaks most for it.
@@ -45,36 +48,28 @@ impl Scored {
     }
 }
 
-/// The weights of a situation as an array in the order of [`Signal::ALL`].
-pub(crate) fn weights(settings: &Settings, situation: fitted::Situation) -> [f32; SIGNALS] {
-    let weights = settings.weights.get(&situation);
-    Signal::ALL.map(|signal| weights.and_then(|weights| weights.get(&signal)).copied().unwrap_or(0.0))
-}
-
 /// What is left of the score of a product that the customer bought on the same day.
 const JUST_BOUGHT: f32 = 0.05;
 
+/// Ranks what `wanted` lets through; see [`ranking::rank`].
 pub(crate) fn score(
     facts: &Facts<'_>,
     situated: &Situated<'_>,
     placement: Placement,
-    candidates: &[Candidate],
+    wanted: &dyn Fn(u32) -> bool,
+    scratch: &mut Scratch,
 ) -> Vec<Scored> {
-    let situation = fitted::Situation::of(situated.question.anchors.is_empty(), situated.has_history());
-    let weights = weights(&facts.model.settings, situation);
     let factors = facts.policy.factors(placement);
     let worth = Worth::new(facts);
-    candidates
-        .iter()
-        .map(|candidate| {
-            let mut parts = candidate.signals;
-            let again = if situated.is_bought_today(candidate.product) { JUST_BOUGHT } else { 1.0 };
-            for ((part, weight), factor) in parts.iter_mut().zip(weights).zip(factors) {
-                *part *= weight * factor * again;
+    ranking::rank(facts.model, &situated.question, &factors, wanted, scratch)
+        .into_iter()
+        .map(|Ranked { product, score, mut parts }| {
+            let again = if situated.is_bought_today(product) { JUST_BOUGHT } else { 1.0 };
+            for part in &mut parts {
+                *part *= again;
             }
-            let score: f32 = parts.iter().sum();
-            let value = worth.of(facts, candidate.product, score);
-            Scored { product: candidate.product, score, value, parts, kind: Kind::Popular }
+            let score = score * again;
+            Scored { product, score, value: worth.of(facts, product, score), parts, kind: Kind::Popular }
         })
         .collect()
 }

@@ -16,7 +16,7 @@ pub use compiled::CompiledPolicy;
 pub use rules::{Forbidden, Rules};
 pub use situate::{CartEntry, Situated};
 
-use crate::candidates::{SIGNALS, Scratch, candidates};
+use crate::candidates::{SIGNALS, Scratch};
 use crate::fitted::Model;
 use crate::live::{CustomerState, SessionState};
 use crate::request::RecommendationRequest;
@@ -61,8 +61,8 @@ pub fn recommend(facts: &Facts<'_>, request: &RecommendationRequest, scratch: &m
     let rules = Rules::new(facts, &situated);
     let mix = mix::Mix::of(facts, request);
 
-    let found = candidates(facts.model, &situated.question, scratch);
-    let scored = blend::score(facts, &situated, request.placement, found);
+    let wanted = |product: u32| rules.forbids_beside_cart(product).is_none();
+    let scored = blend::score(facts, &situated, request.placement, &wanted, scratch);
     let (main, mut fill) = choose(facts, &situated, &rules, &mix, scored);
     let mut upsells = upsell::picks(facts, &situated, &rules, &mix);
     mix::cap_offers(facts.policy, &mut upsells);

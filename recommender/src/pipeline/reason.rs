@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::blend::Scored;
 use super::{Facts, Situated};
 use crate::candidates::Signal;
-use crate::fitted::NONE;
+use crate::fitted::{NONE, Rows, Weighted};
 use crate::response::{Kind, Reason};
 
 pub(crate) fn reason<const N: usize>(code: &str, text: String, evidence: [(&str, Value); N]) -> Reason {
@@ -42,6 +42,7 @@ pub(crate) fn of(facts: &Facts<'_>, situated: &Situated<'_>, scored: &Scored) ->
         _ => None,
     };
     by_kind
+        .or_else(|| learned(facts, situated, scored))
         .or_else(|| (scored.part(Signal::Viewed) > 0.0).then(|| viewed(facts, situated, scored.product)).flatten())
         .or_else(|| popular_like_you(facts, situated, scored))
         .unwrap_or_else(|| popular(facts, situated, scored))
@@ -73,6 +74,43 @@ fn bought_together(facts: &Facts<'_>, anchors: &[u32], product: u32, with: &str)
             ("lift", json!((f64::from(lift) * 10.0).round() / 10.0)),
         ],
     ))
+}
+
+/// What the learned tables rest on: the product of the cart or of the history that leads to this one most.
+fn learned(facts: &Facts<'_>, situated: &Situated<'_>, scored: &Scored) -> Option<Reason> {
+    let similar = &facts.model.similar;
+    let anchors = || situated.question.anchors.iter().copied();
+    let bought = || situated.question.history.iter().flat_map(|order| order.lines.iter().map(|(product, _)| *product));
+    let leads = |table: &Rows<Weighted>, from: &mut dyn Iterator<Item = u32>| {
+        let weights = from.filter_map(|product| {
+            let row = table.row(product);
+            let at = row.binary_search_by_key(&scored.product, |entry| entry.product).ok()?;
+            row.get(at).map(|entry| (product, entry.weight))
+        });
+        weights.filter(|(_, weight)| *weight > 0.0).max_by(|a, b| a.1.total_cmp(&b.1).then(b.0.cmp(&a.0)))
+    };
+    let catalogue = &facts.model.catalogue;
+    let say = |code: &str, words: &str, (product, weight): (u32, f32)| {
+        let (id, name) = (catalogue.id(product), catalogue.name(product));
+        let text = format!("{words} {}", if name.is_empty() { id } else { name });
+        reason(code, text, [("with", id.into()), ("weight", share(weight))])
+    };
+    let strongest = [Signal::Similar, Signal::Follows, Signal::Taste, Signal::Content]
+        .into_iter()
+        .filter(|signal| scored.part(*signal) > 0.0)
+        .max_by(|a, b| scored.part(*a).total_cmp(&scored.part(*b)))?;
+    if scored.part(strongest) <= scored.part(Signal::Recent) + scored.part(Signal::Segment) {
+        return None;
+    }
+    match strongest {
+        Signal::Similar => leads(&similar.baskets, &mut anchors()).map(|by| say("goes_with", "Goes with", by)),
+        Signal::Follows => {
+            leads(&similar.follows, &mut anchors()).map(|by| say("often_next", "Often entered next to", by))
+        }
+        Signal::Taste => leads(&similar.customers, &mut bought())
+            .map(|by| say("customers_also_buy", "Bought by customers who also buy", by)),
+        _ => leads(&similar.content, &mut anchors().chain(bought())).map(|by| say("looks_like", "Of a kind with", by)),
+    }
 }
 
 fn usual(facts: &Facts<'_>, situated: &Situated<'_>, product: u32) -> Option<Reason> {

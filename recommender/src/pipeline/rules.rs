@@ -88,13 +88,17 @@ impl<'a> Rules<'a> {
 
     /// Whether a product may be recommended as something new for the order.
     pub fn forbids(&self, product: u32) -> Option<Forbidden> {
+        self.forbids_beside_cart(product).or_else(|| self.forbids_more_of(product))
+    }
+
+    /// The rules about what the order already holds, which are cheap enough to be asked of every candidate.
+    pub fn forbids_beside_cart(&self, product: u32) -> Option<Forbidden> {
         if self.excluded.contains(&product) {
             return Some(Forbidden::InCart);
         }
-        if self.subcategories.contains(&self.facts.model.catalogue.subcategory(product)) {
-            return Some(Forbidden::SameCategory);
-        }
-        self.forbids_more_of(product)
+        let same_category = !self.subcategories.is_empty()
+            && self.subcategories.contains(&self.facts.model.catalogue.subcategory(product));
+        same_category.then_some(Forbidden::SameCategory)
     }
 
     /// Whether more of a product may be recommended: all rules but those about what the order already holds.

@@ -8,6 +8,8 @@
     clippy::indexing_slicing
 )]
 
+pub mod learned;
+
 use std::collections::BTreeMap;
 
 use endcap_recommender::fitted::*;
@@ -137,14 +139,19 @@ pub fn model(rng: &mut ChaCha8Rng, products: usize) -> Model {
                 .collect()
         })),
     };
-    Model {
+    let mut model = Model {
         catalogue,
         associations: Associations { orders, item_orders, neighbours },
         popularity,
         repeat,
         habits,
         settings: Settings::default(),
+        ..Model::default()
+    };
+    if rng.random_bool(0.5) {
+        learned::learn(rng, &mut model, 20, 8, 50);
     }
+    model
 }
 
 pub fn offer(rng: &mut ChaCha8Rng, at: usize, products: usize) -> Offer {

@@ -6,13 +6,21 @@
 mod associations;
 mod better;
 mod breaks;
+mod content;
+mod ease;
+mod follows;
 mod habits;
 mod popularity;
 mod repeat;
+mod similar;
+mod traits;
 
 pub use associations::{Baskets, associations};
 pub use better::better_variants;
 pub use breaks::{DeclaredTier, Sighting, declared_tiers, find_breaks};
+pub(crate) use content::Words;
 pub use habits::habits;
 pub use popularity::{SEGMENT_KINDS, popularity};
 pub use repeat::repeat;
+pub use similar::{SimilarOptions, similar};
+pub use traits::traits;

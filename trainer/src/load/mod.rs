@@ -23,6 +23,13 @@ pub use sales::{Line, OrderHead, Sales, View};
 use crate::TrainError;
 use crate::progress::{Phase, Progress, check};
 
+/// A test period: what happened from `from_s` on is not learned from, orders before `until_s` are held for the test. Seconds since 1970.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cut {
+    pub from_s: i64,
+    pub until_s: i64,
+}
+
 /// Rows that were not used, by table and reason.
 pub type Rejected = BTreeMap<(String, String), u64>;
 
@@ -40,6 +47,8 @@ pub struct Dataset {
     /// Values of channels, places and traits.
     pub labels: Labels,
     pub sales: Sales,
+    /// Orders of the test period, where the dataset was loaded with a cut.
+    pub held: Sales,
     pub shelf: ShelfState,
     pub ratings: Vec<Rated>,
     pub declines: Vec<Declined>,
@@ -95,6 +104,12 @@ impl Tables<'_> {
 
 /// Loads and checks a dataset. Reports progress in rows; checking the digests counts as much as reading.
 pub fn load(dir: &Path, progress: &dyn Progress) -> Result<Dataset, TrainError> {
+    load_cut(dir, None, progress)
+}
+
+/// [`load`] with a test period cut off first: nothing but [`Dataset::held`] depends on orders, cancellations, ratings or declines from
+/// the cut on. What has no time (the catalogue, customers' attributes, offers) is taken as it stands.
+pub fn load_cut(dir: &Path, cut: Option<Cut>, progress: &dyn Progress) -> Result<Dataset, TrainError> {
     let manifest = DatasetManifest::open(dir)?;
     let rows: u64 = manifest.tables.values().map(|table| table.rows).sum();
     progress.begin(Phase::Load, rows * 2);
@@ -104,8 +119,8 @@ pub fn load(dir: &Path, progress: &dyn Progress) -> Result<Dataset, TrainError> 
 
     let people = people::read(&mut tables)?;
     let mut products = catalogue::read(&mut tables)?;
-    let orders = orders::read(&mut tables, &people, &mut products)?;
-    let interactions = people::interactions(&mut tables, &orders.customers, &products)?;
+    let orders = orders::read(&mut tables, &people, &mut products, cut)?;
+    let interactions = people::interactions(&mut tables, &orders.customers, &products, cut)?;
     let (shelf, offer_errors) = shelf::read(&mut tables)?;
     let no_orders = orders.sales.heads.is_empty();
     if no_orders {
@@ -127,6 +142,7 @@ pub fn load(dir: &Path, progress: &dyn Progress) -> Result<Dataset, TrainError> 
         customers: orders.customers,
         labels: orders.labels,
         sales: orders.sales,
+        held: orders.held,
         shelf,
         ratings: interactions.0,
         declines: interactions.1,

@@ -3,18 +3,20 @@
 use std::collections::{HashMap, HashSet};
 
 use endcap_recommender::fitted::NONE;
-use endcap_tables::{Order, OrderLine, OrderStatus};
+use endcap_tables::{Cancellation, Order, OrderLine, OrderStatus};
 use jiff::tz::TimeZone;
 use rust_decimal::Decimal;
 use rust_decimal::prelude::ToPrimitive;
 
 use super::catalogue::Products;
 use super::people::People;
-use super::{Labels, Line, OrderHead, Sales, Tables};
+use super::{Cut, Labels, Line, OrderHead, Sales, Tables};
 use crate::TrainError;
 
 pub(super) struct Orders {
     pub sales: Sales,
+    /// Orders of the test period of a cut.
+    pub held: Sales,
     pub customers: Labels,
     pub labels: Labels,
     pub currency: Option<String>,
@@ -37,16 +39,29 @@ fn ten_thousandths(value: Decimal) -> i64 {
     value.mantissa().to_i64().unwrap_or(0)
 }
 
-/// Reads placed orders with their usable lines; see [`super::load`].
-pub(super) fn read(tables: &mut Tables<'_>, people: &People, products: &mut Products) -> Result<Orders, TrainError> {
+/// Reads placed orders with their usable lines; see [`super::load`]. With a cut, nothing that is returned but `held` depends on what
+/// happened from its start on.
+pub(super) fn read(
+    tables: &mut Tables<'_>,
+    people: &People,
+    products: &mut Products,
+    cut: Option<Cut>,
+) -> Result<Orders, TrainError> {
     tables.need::<Order>()?;
     tables.need::<OrderLine>()?;
     let mut rows: Vec<Order> = Vec::new();
     // Which orders there are, so that a line of a cancelled order is told from a line of none.
     let mut place: HashMap<String, u32> = HashMap::new();
     let (mut duplicates, mut not_placed) = (0, 0);
+    let mut held: HashSet<String> = HashSet::new();
     tables.each(|order: Order| {
-        if place.contains_key(&order.order_id) {
+        if let Some(cut) = cut.filter(|cut| order.ordered_at.as_second() >= cut.from_s) {
+            let is_wanted = order.ordered_at.as_second() < cut.until_s
+                && order.status.eq_ignore_ascii_case(OrderStatus::Placed.as_str());
+            if held.insert(order.order_id.clone()) && is_wanted {
+                rows.push(order);
+            }
+        } else if place.contains_key(&order.order_id) {
             duplicates += 1;
         } else if order.status.eq_ignore_ascii_case(OrderStatus::Placed.as_str()) {
             place.insert(order.order_id.clone(), 0);
@@ -59,47 +74,94 @@ pub(super) fn read(tables: &mut Tables<'_>, people: &People, products: &mut Prod
     tables.reject("orders", "duplicate_key", duplicates);
     tables.reject("orders", "not_placed", not_placed);
     rows.sort_by(|a, b| (a.ordered_at, &a.order_id).cmp(&(b.ordered_at, &b.order_id)));
+    // A held order's id may stand before the cut as well: the earlier one counts.
+    rows.retain(|order| !(is_held(order, cut) && place.contains_key(&order.order_id)));
+    let before = rows.partition_point(|order| !is_held(order, cut));
     for (at, order) in (0u32..).zip(&rows) {
         place.insert(order.order_id.clone(), at);
     }
 
-    let mut lines = read_lines(tables, &place, products)?;
+    let mut lines = read_lines(tables, &place, &held, before as u32, products, cut)?;
     drop(place);
     lines.sort_unstable_by_key(|raw| (raw.order, raw.line_no, raw.seen));
 
-    let customers = Labels::of(people.ids().chain(rows.iter().filter_map(|order| order.customer_id.as_deref())));
-    let labels = Labels::of(people.values().chain(rows.iter().flat_map(|order| {
+    let (learned, tested) = rows.split_at(before);
+    let customers = Labels::of(people.ids().chain(learned.iter().filter_map(|order| order.customer_id.as_deref())));
+    let labels = Labels::of(people.values().chain(learned.iter().flat_map(|order| {
         [&order.channel, &order.city_id, &order.area_id, &order.country].into_iter().filter_map(|text| text.as_deref())
     })));
-    let currency = rows.iter().find_map(|order| order.currency.clone());
-    let placed = rows.len() as u64;
+    let currency = learned.iter().find_map(|order| order.currency.clone());
+    let placed = learned.len() as u64;
     let mut rest = lines.as_slice();
     let mut without_lines = 0;
-    let mut orders = Vec::with_capacity(rows.len());
+    let mut orders = Vec::with_capacity(learned.len());
+    let mut held = Vec::with_capacity(tested.len());
     for (at, order) in (0u32..).zip(&rows) {
         let (own, later) = rest.split_at(rest.partition_point(|raw| raw.order == at));
         rest = later;
+        let is_learned = (at as usize) < before;
         if own.is_empty() {
-            without_lines += 1;
+            without_lines += u64::from(is_learned);
             continue;
         }
-        orders.push((head(order, people, &customers, &labels), distinct(own)));
+        let list = if is_learned { &mut orders } else { &mut held };
+        list.push((head(order, people, &customers, &labels), distinct(own)));
     }
     tables.reject("orders", "no_usable_line", without_lines);
-    Ok(Orders { sales: Sales::from_orders(orders), customers, labels, currency, placed })
+    Ok(Orders {
+        sales: Sales::from_orders(orders),
+        held: Sales::from_orders(held),
+        customers,
+        labels,
+        currency,
+        placed,
+    })
+}
+
+fn is_held(order: &Order, cut: Option<Cut>) -> bool {
+    cut.is_some_and(|cut| order.ordered_at.as_second() >= cut.from_s)
+}
+
+/// What was cancelled of each order line, as far as it must be undone: of learned orders what was cancelled after the cut, of held
+/// ones all of it, since a customer did order it.
+fn undone(tables: &Tables<'_>, cut: Option<Cut>) -> Result<HashMap<(String, i64), (Decimal, Decimal)>, TrainError> {
+    let mut found: HashMap<(String, i64), (Decimal, Decimal)> = HashMap::new();
+    let Some(cut) = cut else { return Ok(found) };
+    tables.each(|row: Cancellation| {
+        if let (Some(order), Some(line)) = (row.order_id, row.line_no) {
+            let sums = found.entry((order, line)).or_default();
+            sums.0 += row.quantity;
+            if row.cancelled_at.as_second() >= cut.from_s {
+                sums.1 += row.quantity;
+            }
+        }
+    })?;
+    Ok(found)
 }
 
 fn read_lines(
     tables: &mut Tables<'_>,
     place: &HashMap<String, u32>,
+    held: &HashSet<String>,
+    before: u32,
     products: &mut Products,
+    cut: Option<Cut>,
 ) -> Result<Vec<RawLine>, TrainError> {
     let mut lines: Vec<RawLine> = Vec::new();
     let mut fractions: Vec<u32> = Vec::new();
     let mut reasons: HashMap<&'static str, u64> = HashMap::new();
     let price_lists = price_lists(tables)?;
+    let undone = undone(tables, cut)?;
     let catalogue = &products.catalogue;
-    tables.each(|row: OrderLine| {
+    tables.each(|mut row: OrderLine| {
+        if !undone.is_empty()
+            && let Some((all, late)) = undone.get(&(row.order_id.clone(), row.line_no))
+        {
+            let is_learned = place.get(&row.order_id).is_some_and(|at| *at < before);
+            row.quantity += if is_learned { *late } else { *all };
+        }
+        let is_held =
+            place.get(&row.order_id).map_or_else(|| held.contains(&row.order_id), |at| *at != NONE && *at >= before);
         let kept = (|| {
             let order = *place.get(&row.order_id).ok_or("unknown_order")?;
             if order == NONE {
@@ -112,7 +174,7 @@ fn read_lines(
             if row.unit_price <= Decimal::ZERO {
                 return Err("price_not_positive");
             }
-            if !row.quantity.is_integer() {
+            if !row.quantity.is_integer() && !is_held {
                 fractions.push(product);
             }
             let offered = row.offer_id.as_ref().is_some_and(|offer| !price_lists.contains(offer));
@@ -127,6 +189,7 @@ fn read_lines(
         })();
         match kept {
             Ok(line) => lines.push(line),
+            Err(_) if is_held => {}
             Err(reason) => *reasons.entry(reason).or_default() += 1,
         }
     })?;

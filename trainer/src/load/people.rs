@@ -91,10 +91,14 @@ pub(super) fn interactions(
     tables: &mut Tables<'_>,
     customers: &Labels,
     products: &Products,
+    cut: Option<super::Cut>,
 ) -> Result<(Vec<Rated>, Vec<Declined>), TrainError> {
     let (mut ratings, mut declines) = (Vec::new(), Vec::new());
     let mut bad_ratings = 0;
     tables.each(|row: Interaction| {
+        if cut.is_some_and(|cut| row.ts.as_second() >= cut.from_s) {
+            return;
+        }
         let Some(customer) = row.customer_id.as_deref().and_then(|id| customers.find(id)) else { return };
         let product = row.product_id.as_deref().and_then(|id| products.catalogue.find(id));
         let at_s = row.ts.as_second();

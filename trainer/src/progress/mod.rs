@@ -14,18 +14,21 @@ pub use show::{Bars, JsonLines};
 pub enum Phase {
     Load,
     Features,
+    /// The generators fitted on what came before the validation window.
+    Backtest,
     Tune,
     Fit,
     Publish,
 }
 
 impl Phase {
-    pub const ALL: [Self; 5] = [Self::Load, Self::Features, Self::Tune, Self::Fit, Self::Publish];
+    pub const ALL: [Self; 6] = [Self::Load, Self::Features, Self::Backtest, Self::Tune, Self::Fit, Self::Publish];
 
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Load => "load",
             Self::Features => "features",
+            Self::Backtest => "backtest",
             Self::Tune => "tune",
             Self::Fit => "fit",
             Self::Publish => "publish",
@@ -35,9 +38,10 @@ impl Phase {
     /// Share of a whole training in percent, as measured on a wholesaler's year; only for the overall percentage.
     pub(crate) fn percent(self) -> f64 {
         match self {
-            Self::Load | Self::Fit => 20.0,
-            Self::Features | Self::Publish => 5.0,
-            Self::Tune => 50.0,
+            Self::Load => 10.0,
+            Self::Features | Self::Publish => 3.0,
+            Self::Backtest | Self::Fit => 22.0,
+            Self::Tune => 40.0,
         }
     }
 }

@@ -17,11 +17,60 @@ pub struct Case {
     pub question: Question,
     /// In line order.
     pub targets: Vec<u32>,
+    /// Questions of one customer have one number: they must not be learned from and judged by at once.
+    pub group: u32,
 }
 
 /// Orders that make a cart question.
-const CART_PRODUCTS: std::ops::RangeInclusive<usize> = 4..=60;
+pub(crate) const CART_PRODUCTS: std::ops::RangeInclusive<usize> = 4..=60;
 const HISTORY_ORDERS: usize = 30;
+
+/// Puts questions as the pipeline would: from orders, with what was visible before a moment.
+pub(crate) struct Asker<'a> {
+    data: &'a Dataset,
+    model: &'a Model,
+    before: View<'a>,
+    history_of: Vec<Vec<u32>>,
+}
+
+impl<'a> Asker<'a> {
+    pub fn new(data: &'a Dataset, model: &'a Model, before: View<'a>) -> Self {
+        Self { data, model, before, history_of: before.by_customer(data.customers.len()) }
+    }
+
+    fn past(&self, head: &OrderHead) -> &[u32] {
+        let own = head.customer().and_then(|customer| self.history_of.get(customer as usize));
+        own.map_or(&[][..], Vec::as_slice)
+    }
+
+    /// Whether the customer ordered before.
+    pub fn knows(&self, head: &OrderHead) -> bool {
+        !self.past(head).is_empty()
+    }
+
+    /// Whether a product was sold before: others cannot be ranked.
+    pub fn is_sold(&self, product: u32) -> bool {
+        self.model.associations.item_orders(product) > 0
+    }
+
+    /// The question of an order whose first lines are in the cart.
+    pub fn question(&self, head: &OrderHead, cart: &[u32]) -> Question {
+        let past = self.past(head);
+        let skipped = past.len().saturating_sub(HISTORY_ORDERS);
+        let history = past.iter().skip(skipped).filter_map(|order| {
+            let then = self.before.heads.get(*order as usize)?;
+            let lines = self.before.lines(*order as usize).iter().map(|line| (line.product, line.quantity)).collect();
+            Some(HistoryOrder { age_days: ((head.at_s - then.at_s) as f64 / 86_400.0) as f32, lines })
+        });
+        Question {
+            anchors: cart.iter().rev().copied().collect(),
+            history: history.collect(),
+            viewed: Vec::new(),
+            segments: segments(self.data, self.model, head),
+            month: head.month(),
+        }
+    }
+}
 
 /// Up to `most` questions of each situation, in the order of [`Situation::ALL`], drawn by the seed.
 pub fn cases(
@@ -32,7 +81,7 @@ pub fn cases(
     seed: i64,
     most: usize,
 ) -> [Vec<Case>; 4] {
-    let history_of = before.by_customer(data.customers.len());
+    let asker = Asker::new(data, model, before);
     let mut orders: Vec<usize> = (0..inside.len()).collect();
     let first_order: Vec<bool> = {
         let mut seen = std::collections::HashSet::new();
@@ -43,11 +92,8 @@ pub fn cases(
     for at in orders {
         let Some(head) = inside.heads.get(at) else { continue };
         let products: Vec<u32> = inside.lines(at).iter().map(|line| line.product).collect();
-        let past =
-            head.customer().and_then(|customer| history_of.get(customer as usize)).map_or(&[][..], Vec::as_slice);
-        let known = !past.is_empty();
         for cart_is_empty in [false, true] {
-            let situation = Situation::of(cart_is_empty, known);
+            let situation = Situation::of(cart_is_empty, asker.knows(head));
             let Some(list) = found.get_mut(situation as usize).filter(|list| list.len() < most) else { continue };
             // Of a known customer only the first order is judged without a cart: later ones would show it what was just bought.
             let fits = if cart_is_empty {
@@ -56,25 +102,12 @@ pub fn cases(
                 CART_PRODUCTS.contains(&products.len())
             };
             let (cart, rest) = products.split_at(if cart_is_empty { 0 } else { products.len() / 2 });
-            let targets: Vec<u32> =
-                rest.iter().copied().filter(|product| model.associations.item_orders(*product) > 0).collect();
+            let targets: Vec<u32> = rest.iter().copied().filter(|product| asker.is_sold(*product)).collect();
             if !fits || targets.is_empty() {
                 continue;
             }
-            let skipped = past.len().saturating_sub(HISTORY_ORDERS);
-            let history = past.iter().skip(skipped).filter_map(|order| {
-                let then = before.heads.get(*order as usize)?;
-                let lines = before.lines(*order as usize).iter().map(|line| (line.product, line.quantity)).collect();
-                Some(HistoryOrder { age_days: ((head.at_s - then.at_s) as f64 / 86_400.0) as f32, lines })
-            });
-            let question = Question {
-                anchors: cart.iter().rev().copied().collect(),
-                history: history.collect(),
-                viewed: Vec::new(),
-                segments: segments(data, model, head),
-                month: head.month(),
-            };
-            list.push(Case { question, targets });
+            let group = head.customer().unwrap_or(u32::MAX - at as u32);
+            list.push(Case { question: asker.question(head, cart), targets, group });
         }
     }
     found

@@ -35,8 +35,15 @@ pub fn bootstrap(values: &[f64], seed: i64) -> Interval {
         })
         .collect();
     means.sort_unstable_by(f64::total_cmp);
-    let at = |place: usize| means.get(place).copied().unwrap_or(0.0);
+    // Adding 0 makes a negative zero a plain one.
+    let at = |place: usize| means.get(place).copied().unwrap_or(0.0) + 0.0;
     Interval { low: at(RESAMPLES / 40), high: at(RESAMPLES - 1 - RESAMPLES / 40) }
+}
+
+/// Mean and interval of the differences of two measurements of the same questions.
+pub fn paired(one: &[f64], other: &[f64], seed: i64) -> (f64, Interval) {
+    let differences: Vec<f64> = one.iter().zip(other).map(|(one, other)| one - other).collect();
+    (differences.iter().sum::<f64>() / differences.len().max(1) as f64, bootstrap(&differences, seed))
 }
 
 #[cfg(test)]

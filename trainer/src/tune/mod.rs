@@ -1,6 +1,9 @@
-//! Chooses the blend's weights on the newest orders, with models that were fitted on what came before them.
+//! Chooses the blend's weights, learns the ranker and decides what is worth its place, on the newest orders, with models that were
+//! fitted on what came before them.
 
+mod active;
 mod cases;
+mod hybrid;
 mod metric;
 mod search;
 mod window;
@@ -9,25 +12,31 @@ use std::collections::BTreeMap;
 
 use endcap_recommender::artifact::Metric;
 use endcap_recommender::candidates::{SIGNALS, Scratch, Signal, candidates};
-use endcap_recommender::fitted::{Model, Settings, SignalWeights, Situation};
+use endcap_recommender::fitted::{Model, Ranker, Settings, SignalWeights, Situation};
+use endcap_recommender::ranking;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
+pub use active::Active;
+pub(crate) use cases::{Asker, CART_PRODUCTS};
 pub use cases::{Case, cases};
-pub use metric::{Interval, bootstrap, ndcg};
+pub use metric::{Interval, bootstrap, ndcg, paired};
 pub use window::{Window, choose};
 
 use crate::fit::{associations, popularity, repeat};
 use crate::load::{Dataset, View};
-use crate::options::Hyper;
+use crate::options::{Architecture, Hyper};
 use crate::progress::{Phase, Progress, check};
 use crate::{TrainError, fit};
-use search::{Ranked, calibrate, mean, search, speaks};
+use search::{Ranked, calibrate, search};
+pub(crate) use search::{mean, speaks};
 
 /// Rank at which lists are judged.
 pub const AT: usize = 10;
-/// Questions by situation; more of them cost time and tell little more.
-const MOST_CASES: usize = 400;
+/// Questions by situation that weights are searched on; more of them cost time and tell little more.
+const SEARCH_CASES: usize = 400;
+/// Questions by situation that are judged and, for a hybrid, learned from.
+const MOST_CASES: usize = 1500;
 /// Fewer questions of a situation choose nothing.
 const LEAST_CASES: usize = 30;
 const TREND_DAYS: [f32; 5] = [7.0, 14.0, 30.0, 60.0, 120.0];
@@ -46,9 +55,59 @@ pub struct Tuned {
     pub cases: BTreeMap<String, u64>,
     /// Distribution of the top score by situation (quantiles as in [`crate::features::QUANTILES`]), for drift.
     pub top_scores: BTreeMap<String, Vec<f64>>,
+    /// The ranker without its traits, which belong to the final fit.
+    pub ranker: Option<Ranker>,
+    /// What each generator is worth to the ranker, and whether it stays.
+    pub components: Vec<Component>,
+    /// What is served against each generator alone.
+    pub comparisons: Vec<Comparison>,
+    /// Share of the products sold before the window that stand in the first ten of any question of it.
+    pub coverage: Option<f64>,
+    /// Metrics of what little is known of: unknown customers, products with few orders.
+    pub cold: Vec<Metric>,
 }
 
-/// Fits on orders before the window what candidates need: no habits, no catalogue of its own.
+/// One row of the ablation table.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Component {
+    pub name: String,
+    pub kept: bool,
+    /// NDCG@10 of all less NDCG@10 without it, on the same questions, with its 95% interval.
+    pub difference: f64,
+    pub low: f64,
+    pub high: f64,
+    pub n: u64,
+}
+
+/// A paired difference on the same questions: what is served less the other.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Comparison {
+    pub against: String,
+    /// None for all together.
+    pub situation: Option<String>,
+    pub metric: String,
+    pub difference: f64,
+    pub low: f64,
+    pub high: f64,
+    pub n: u64,
+}
+
+impl Comparison {
+    fn new(against: &str, situation: Option<&str>, differences: &[f64], seed: i64) -> Self {
+        let Interval { low, high } = bootstrap(differences, seed);
+        Self {
+            against: against.to_owned(),
+            situation: situation.map(str::to_owned),
+            metric: "ndcg@10".to_owned(),
+            difference: mean(differences),
+            low,
+            high,
+            n: differences.len() as u64,
+        }
+    }
+}
+
+/// Fits on orders before the window what counting gives: no habits, nothing learned.
 pub fn fit_before(data: &Dataset, before: View<'_>, settings: &Settings, hyper: &Hyper) -> Model {
     let products = data.catalogue.len();
     let baskets = fit::Baskets::of_sales(before, products, hyper.max_order_products);
@@ -57,12 +116,12 @@ pub fn fit_before(data: &Dataset, before: View<'_>, settings: &Settings, hyper: 
         associations: associations(&baskets, hyper.neighbours, &|| ()),
         popularity: popularity(data, before, settings.trend_half_life_days),
         repeat: repeat(&data.catalogue, before, data.customers.len()),
-        habits: endcap_recommender::fitted::Habits::default(),
         settings: settings.clone(),
+        ..Model::default()
     }
 }
 
-fn name_of(situation: Situation) -> &'static str {
+pub(crate) fn name_of(situation: Situation) -> &'static str {
     match situation {
         Situation::CartKnown => "cart_known",
         Situation::CartUnknown => "cart_unknown",
@@ -79,8 +138,7 @@ fn ranked(model: &Model, cases: &[Case]) -> Vec<Ranked> {
 }
 
 pub(crate) fn weights_of(settings: &Settings, situation: Situation) -> [f32; SIGNALS] {
-    let weights = settings.weights.get(&situation);
-    Signal::ALL.map(|signal| weights.and_then(|weights| weights.get(&signal)).copied().unwrap_or(0.0))
+    ranking::weights(settings, situation)
 }
 
 fn to_weights(weights: [f32; SIGNALS]) -> SignalWeights {
@@ -97,54 +155,184 @@ pub fn settings_of(data: &Dataset, hyper: &Hyper) -> Settings {
         history_half_life_days: hyper.history_half_life_days.unwrap_or(defaults.history_half_life_days),
         confidence_shrinkage: hyper.confidence_shrinkage.unwrap_or(defaults.confidence_shrinkage),
         weights: defaults.weights,
+        pack_weights: defaults.pack_weights,
     }
 }
 
 /// Steps that tuning reports.
-pub fn steps() -> u64 {
-    (Situation::ALL.len() * 3 + TREND_DAYS.len() + HISTORY_DAYS.len() + SHRINKAGE.len() + 1) as u64
+pub fn steps(architecture: Architecture) -> u64 {
+    let rounds = if architecture == Architecture::Rules { 3 } else { 4 };
+    let counted = (Situation::ALL.len() * rounds + TREND_DAYS.len() + HISTORY_DAYS.len() + SHRINKAGE.len()) as u64;
+    if architecture == Architecture::Hybrid { counted + hybrid::STEPS } else { counted }
 }
 
-/// Tunes on the last window. Skips, with the reason, where there is too little to choose by.
-pub fn tune(data: &Dataset, hyper: &Hyper, seed: i64, progress: &dyn Progress) -> Result<Tuned, TrainError> {
-    let settings = settings_of(data, hyper);
-    let skip = |window: Option<Window>, why: String| Tuned {
-        settings: settings.clone(),
+/// A tuning that chose nothing, and why.
+pub fn skipped(settings: Settings, window: Option<Window>, why: String) -> Tuned {
+    Tuned {
+        settings,
         metrics: Vec::new(),
         window,
         skipped: Some(why),
         cases: BTreeMap::new(),
         top_scores: BTreeMap::new(),
-    };
-    let window = match choose(data.sales.view(), hyper.validation_days) {
-        Ok(window) => window,
-        Err(why) => return Ok(skip(None, why)),
-    };
+        ranker: None,
+        components: Vec::new(),
+        comparisons: Vec::new(),
+        coverage: None,
+        cold: Vec::new(),
+    }
+}
+
+/// Tunes on the window, with a model that was fitted on what came before it. Skips, with the reason, where there is too little to
+/// choose by.
+pub fn tune(
+    data: &Dataset,
+    mut model: Model,
+    window: Window,
+    architecture: Architecture,
+    hyper: &Hyper,
+    seed: i64,
+    active: Option<&Active>,
+    progress: &dyn Progress,
+) -> Result<Tuned, TrainError> {
+    let trained_until = model.settings.trained_until;
+    let settings = model.settings.clone();
     let (before, inside) = data.sales.view().split_at(window.from_s);
-    let mut model = fit_before(data, before, &settings, hyper);
-    progress.advance(1);
     let all = cases(data, &model, before, inside, seed, MOST_CASES);
     let enough: Vec<(Situation, Vec<Case>)> =
         Situation::ALL.into_iter().zip(all).filter(|(_, cases)| cases.len() >= LEAST_CASES).collect();
     if enough.is_empty() {
-        return Ok(skip(Some(window), format!("no situation has {LEAST_CASES} questions in the window")));
+        let why = format!("no situation has {LEAST_CASES} questions in the window");
+        return Ok(skipped(settings, Some(window), why));
     }
-    // Weights first, then what lies below them, then weights again for what changed.
-    weigh(&mut model, &enough, progress)?;
-    tune_numbers(&mut model, data, before, &enough, hyper, progress)?;
-    weigh(&mut model, &enough, progress)?;
-    let mut tuned = Tuned { window: Some(window), ..skip(None, String::new()) };
-    tuned.skipped = None;
-    judge(&mut model, &enough, seed, &mut tuned, progress)?;
-    tuned.settings = Settings { trained_until: settings.trained_until, ..model.settings };
+    let some: Vec<(Situation, Vec<Case>)> = enough
+        .iter()
+        .map(|(situation, cases)| (*situation, cases.iter().take(SEARCH_CASES).cloned().collect()))
+        .collect();
+    // Weights first, then what lies below them, then weights again for what changed. Counts first: that is all a router's pack has.
+    weigh(&mut model, &some, true, progress)?;
+    tune_numbers(&mut model, data, before, &some, hyper, progress)?;
+    weigh(&mut model, &some, true, progress)?;
+    if architecture != Architecture::Rules {
+        model.settings.pack_weights = calibrated(&model, &some);
+        weigh(&mut model, &some, false, progress)?;
+    }
+    drop(some);
+    let mut tuned = Tuned { skipped: None, ..skipped(settings, Some(window), String::new()) };
+    let blend = judge(&mut model, &enough, seed, &mut tuned, progress)?;
+    let mut served = None;
+    if architecture == Architecture::Hybrid && hyper.ranker_epochs > 0 {
+        model.ranker = Some(Ranker {
+            depth: hyper.ranker_depth,
+            traits: fit::traits(&model.catalogue, before, &model.repeat),
+            ..Ranker::default()
+        });
+        served = hybrid::learn(&mut model, &enough, &blend, hyper, seed, &mut tuned, progress)?;
+    }
+    let is_hybrid = served.is_some();
+    let served = served.as_ref().unwrap_or(&blend.served);
+    compare(is_hybrid, served, &blend, seed, &mut tuned);
+    if let Some(active) = active {
+        let differences: Vec<f64> =
+            served.iter().flatten().zip(active.judge(&model, &enough)).map(|(own, other)| own.ndcg() - other).collect();
+        tuned.comparisons.push(Comparison::new(&active.against(window.from_s), None, &differences, seed));
+    }
+    breadth(&model, &enough, served, seed, &mut tuned);
+    tuned.settings = Settings { trained_until, ..model.settings };
     Ok(tuned)
 }
 
-fn weigh(model: &mut Model, all: &[(Situation, Vec<Case>)], progress: &dyn Progress) -> Result<(), TrainError> {
+/// One list and how good it is.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Served {
+    /// NDCG, recall and hit.
+    pub measures: [f64; 3],
+    /// The first ten products.
+    pub list: Vec<u32>,
+}
+
+impl Served {
+    fn ndcg(&self) -> f64 {
+        self.measures[0]
+    }
+}
+
+/// What was measured of each question, by situation.
+pub(crate) struct Judged {
+    pub situations: Vec<Situation>,
+    pub served: Vec<Vec<Served>>,
+    /// NDCG of each generator alone.
+    pub alone: Vec<Vec<(Signal, Vec<f64>)>>,
+}
+
+/// Paired differences of what is served to each generator alone, and to the blend where that is not what is served.
+fn compare(is_hybrid: bool, served: &[Vec<Served>], judged: &Judged, seed: i64, tuned: &mut Tuned) {
+    let mut pooled: BTreeMap<Signal, Vec<f64>> = BTreeMap::new();
+    for ((situation, served), alone) in judged.situations.iter().zip(served).zip(&judged.alone) {
+        for (signal, values) in alone {
+            let differences: Vec<f64> = served.iter().zip(values).map(|(own, other)| own.ndcg() - other).collect();
+            pooled.entry(*signal).or_default().extend(&differences);
+            tuned.comparisons.push(Comparison::new(signal.name(), Some(name_of(*situation)), &differences, seed));
+        }
+    }
+    for (signal, differences) in pooled {
+        tuned.comparisons.push(Comparison::new(signal.name(), None, &differences, seed));
+    }
+    if is_hybrid {
+        let pairs = served.iter().flatten().zip(judged.served.iter().flatten());
+        let differences: Vec<f64> = pairs.map(|(own, other)| own.ndcg() - other.ndcg()).collect();
+        tuned.comparisons.push(Comparison::new("blend", None, &differences, seed));
+    }
+}
+
+/// A product of at most so many orders before the window is cold.
+const COLD_ORDERS: u32 = 5;
+
+/// How much of the range is shown, and how products fare of which little is known.
+fn breadth(model: &Model, all: &[(Situation, Vec<Case>)], served: &[Vec<Served>], seed: i64, tuned: &mut Tuned) {
+    let orders = |product: u32| model.associations.item_orders(product);
+    let shown: std::collections::HashSet<u32> =
+        served.iter().flatten().flat_map(|served| served.list.iter().copied()).collect();
+    let sold = (0..model.catalogue.len() as u32).filter(|product| orders(*product) > 0).count();
+    tuned.coverage = Some(shown.len() as f64 / sold.max(1) as f64);
+    let recall = |is_part: &dyn Fn(u32) -> bool| -> Vec<f64> {
+        let each = all.iter().flat_map(|(_, cases)| cases).zip(served.iter().flatten());
+        each.filter_map(|(case, served)| {
+            let targets: Vec<u32> = case.targets.iter().copied().filter(|target| is_part(*target)).collect();
+            let found = targets.iter().filter(|target| served.list.contains(target)).count();
+            (!targets.is_empty()).then(|| found as f64 / targets.len() as f64)
+        })
+        .collect()
+    };
+    let cold = recall(&|product| orders(product) <= COLD_ORDERS);
+    let warm = recall(&|product| orders(product) > COLD_ORDERS);
+    for (name, values) in [("cold_recall@10", cold), ("warm_recall@10", warm)] {
+        if !values.is_empty() {
+            tuned.cold.push(metric(name.to_owned(), &values, seed));
+        }
+    }
+}
+
+/// The weights as they stand, scaled so that a score is about a probability.
+fn calibrated(model: &Model, all: &[(Situation, Vec<Case>)]) -> BTreeMap<Situation, SignalWeights> {
+    let mut weights = model.settings.weights.clone();
+    for (situation, cases) in all {
+        let found = calibrate(&ranked(model, cases), weights_of(&model.settings, *situation));
+        weights.insert(*situation, to_weights(found));
+    }
+    weights
+}
+
+fn weigh(
+    model: &mut Model,
+    all: &[(Situation, Vec<Case>)],
+    counts_only: bool,
+    progress: &dyn Progress,
+) -> Result<(), TrainError> {
     for (situation, cases) in all {
         check(progress, Phase::Tune)?;
         let ranked = ranked(model, cases);
-        let best = search(&ranked, weights_of(&model.settings, *situation), *situation);
+        let best = search(model, &ranked, weights_of(&model.settings, *situation), *situation, counts_only);
         model.settings.weights.insert(*situation, to_weights(best));
         progress.advance(1);
     }
@@ -223,6 +411,25 @@ fn metric(name: String, values: &[f64], seed: i64) -> Metric {
     }
 }
 
+pub(crate) const MEASURES: [&str; 3] = ["ndcg@10", "recall@10", "hit_rate@10"];
+
+/// Metrics of what is served: all together, then by situation.
+pub(crate) fn served_metrics(judged: &Judged, served: &[Vec<Served>], seed: i64) -> Vec<Metric> {
+    let of = |cases: &mut dyn Iterator<Item = &Served>, at: usize| -> Vec<f64> {
+        cases.filter_map(|served| served.measures.get(at).copied()).collect()
+    };
+    let overall = MEASURES
+        .iter()
+        .enumerate()
+        .map(|(at, measure)| metric((*measure).to_owned(), &of(&mut served.iter().flatten(), at), seed));
+    let each = judged.situations.iter().zip(served).flat_map(|(situation, cases)| {
+        MEASURES.iter().enumerate().map(move |(at, measure)| {
+            metric(format!("{measure}.{}", name_of(*situation)), &of(&mut cases.iter(), at), seed)
+        })
+    });
+    overall.chain(each).collect()
+}
+
 /// Measures the blend and every signal alone, and scales the weights so that a score is about a probability.
 fn judge(
     model: &mut Model,
@@ -230,8 +437,8 @@ fn judge(
     seed: i64,
     tuned: &mut Tuned,
     progress: &dyn Progress,
-) -> Result<(), TrainError> {
-    let mut blend: [Vec<f64>; 3] = Default::default();
+) -> Result<Judged, TrainError> {
+    let mut judged = Judged { situations: Vec::new(), served: Vec::new(), alone: Vec::new() };
     let mut metrics = Vec::new();
     for (situation, cases) in all {
         check(progress, Phase::Tune)?;
@@ -239,27 +446,27 @@ fn judge(
         let ranked = ranked(model, cases);
         let weights = calibrate(&ranked, weights_of(&model.settings, *situation));
         model.settings.weights.insert(*situation, to_weights(weights));
-        let judged: Vec<[f64; 3]> = ranked.par_iter().map(|ranked| ranked.judge(weights)).collect();
-        for (at, measure) in ["ndcg@10", "recall@10", "hit_rate@10"].into_iter().enumerate() {
-            let values: Vec<f64> = judged.iter().map(|three| three.get(at).copied().unwrap_or(0.0)).collect();
-            metrics.push(metric(format!("{measure}.{name}"), &values, seed));
-            if let Some(sum) = blend.get_mut(at) {
-                sum.extend(values);
-            }
-        }
-        for (at, signal) in Signal::ALL.into_iter().enumerate().filter(|(_, signal)| speaks(*signal, *situation)) {
-            let mut alone = [0.0; SIGNALS];
-            if let Some(weight) = alone.get_mut(at) {
+        let served: Vec<Served> = ranked.par_iter().map(|ranked| ranked.judge(weights)).collect();
+        let mut alone = Vec::new();
+        for (at, signal) in Signal::ALL.into_iter().enumerate().filter(|(_, signal)| speaks(model, *signal, *situation))
+        {
+            let mut only = [0.0; SIGNALS];
+            if let Some(weight) = only.get_mut(at) {
                 *weight = 1.0;
             }
-            metrics.push(metric(format!("ndcg@10.{name}.{}", signal.name()), &judge_cases(&ranked, alone), seed));
+            let values = judge_cases(&ranked, only);
+            metrics.push(metric(format!("ndcg@10.{name}.{}", signal.name()), &values, seed));
+            alone.push((signal, values));
         }
         tuned.cases.insert(name.to_owned(), cases.len() as u64);
         let tops = ranked.iter().map(|ranked| f64::from(ranked.top_score(weights))).collect();
         tuned.top_scores.insert(name.to_owned(), crate::features::quantiles(tops));
+        judged.situations.push(*situation);
+        judged.served.push(served);
+        judged.alone.push(alone);
         progress.advance(1);
     }
-    let measures = ["ndcg@10", "recall@10", "hit_rate@10"].into_iter().zip(&blend);
-    tuned.metrics = measures.map(|(measure, values)| metric(measure.to_owned(), values, seed)).chain(metrics).collect();
-    Ok(())
+    tuned.metrics = served_metrics(&judged, &judged.served, seed);
+    tuned.metrics.extend(metrics);
+    Ok(judged)
 }

@@ -13,6 +13,22 @@ pub struct Window {
     pub orders: u64,
 }
 
+impl Window {
+    /// From a given second to the end of the data; or why that is no window.
+    pub fn from(sales: View<'_>, from_s: i64) -> Result<Self, String> {
+        let (before, inside) = sales.split_at(from_s);
+        if before.len() < LEAST_ORDERS_BEFORE || inside.len() < LEAST_ORDERS_INSIDE {
+            return Err(format!(
+                "{} orders before the validation window and {} in it; {LEAST_ORDERS_BEFORE} and {LEAST_ORDERS_INSIDE} are needed",
+                before.len(),
+                inside.len()
+            ));
+        }
+        let days = (sales.last_s() - from_s).div_euclid(DAY_S) + 1;
+        Ok(Self { from_s, days: days as u32, orders: inside.len() as u64 })
+    }
+}
+
 const DAY_S: i64 = 86_400;
 const MOST_DAYS: i64 = 28;
 /// Of the time that the data covers.

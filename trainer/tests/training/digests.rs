@@ -90,3 +90,44 @@ fn a_phase_that_was_done_is_not_done_again() {
     let tune = record["phases"].as_array().unwrap().iter().find(|phase| phase["phase"] == "tune").unwrap();
     assert_eq!(tune["resumed"], true);
 }
+
+/// What makes a small hybrid quick to learn.
+const HYBRID: [&str; 8] = [
+    "--architecture",
+    "Hybrid",
+    "--hyperparameter",
+    "deep_epochs=4",
+    "--hyperparameter",
+    "deep_dimensions=16",
+    "--hyperparameter",
+    "ranker_epochs=2",
+];
+
+fn hybrid<'a>(more: &[&'a str]) -> Vec<&'a str> {
+    HYBRID.iter().copied().chain(more.iter().copied()).collect()
+}
+
+#[test]
+fn a_hybrid_has_the_same_digest_with_one_thread_with_two_and_killed_on_its_way() {
+    let seed = seed();
+    let folder = folder(&Shop::new(seed));
+    let one = digest(folder.path(), &hybrid(&["--out", "one", "--threads", "1"]));
+    let started = Instant::now();
+    assert_eq!(digest(folder.path(), &hybrid(&["--out", "two", "--threads", "2"])), one);
+    let whole = started.elapsed();
+    let (_, objects) = crate::learned::objects(&folder.path().join("one"));
+    assert!(objects.contains_key("similar"), "a hybrid learns item-to-item weights");
+
+    // Killed within the network's passes, at their end, while tuning, and at random moments.
+    let mut random = StdRng::seed_from_u64(seed);
+    for phase in ["backtest", "tune", "fit"] {
+        let mut child = program(folder.path(), &hybrid(&["--out", "torn"])).spawn().unwrap();
+        let lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        lines.map_while(Result::ok).any(|line| line.contains(&format!("\"phase\":\"{phase}\"")));
+        std::thread::sleep(Duration::from_micros(random.random_range(0..=whole.as_micros() as u64 / 4)));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert_nothing_half(&folder.path().join("torn"), &one);
+    }
+    assert_eq!(digest(folder.path(), &hybrid(&["--out", "torn"])), one);
+}

@@ -15,7 +15,7 @@ use endcap_trainer::{Hyper, load};
 
 use crate::shop::{DAY_S, LAST_S, Shop, digest, files, folder, product_id, seed};
 
-fn objects(artifact: &Path) -> (ArtifactManifest, BTreeMap<String, Vec<u8>>) {
+pub fn objects(artifact: &Path) -> (ArtifactManifest, BTreeMap<String, Vec<u8>>) {
     let manifest = ArtifactManifest::from_json(&std::fs::read(artifact.join("manifest.json")).unwrap()).unwrap();
     let objects = manifest.objects.iter().map(|(name, object)| {
         let bytes = std::fs::read(artifact.join("objects").join(&object.sha256)).unwrap();

@@ -5,12 +5,27 @@
 //! * `personal`: the customer's own frequency, newer orders counting more, times how due the product is.
 //! * `recent`, `season`, `segment`: popularity, see [`crate::fitted::Popularity`].
 //! * `viewed`: looked at in this visit, and what goes with it.
+//! * `similar`: learned item-to-item weights from the cart, newer lines counting more ([`Similar::baskets`]).
+//! * `taste`: learned item-to-item weights from all that the customer bought ([`Similar::customers`]).
+//! * `follows`: entered soon after the newest lines ([`Similar::follows`]).
+//! * `content`: names and attributes like those of the cart, or of the history where there is no cart.
+//! * `deep`: the two-tower network's odds against its own first choice.
+//!
+//! [`Similar::baskets`]: crate::fitted::Similar::baskets
+//! [`Similar::customers`]: crate::fitted::Similar::customers
+//! [`Similar::follows`]: crate::fitted::Similar::follows
 
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, Zoned};
 use serde::{Deserialize, Serialize};
 
-use crate::fitted::{Associations, Model, NONE};
+use crate::fitted::{Model, NONE};
+
+mod personal;
+mod together;
+
+pub use personal::due;
+pub use together::{confidence, excess};
 
 /// What generators say. The names are those of `placements[].weights` in a policy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -23,13 +38,30 @@ pub enum Signal {
     Season,
     Segment,
     Viewed,
+    Similar,
+    Taste,
+    Follows,
+    Content,
+    Deep,
 }
 
-pub const SIGNALS: usize = 7;
+pub const SIGNALS: usize = 12;
 
 impl Signal {
-    pub const ALL: [Self; SIGNALS] =
-        [Self::Confidence, Self::Excess, Self::Personal, Self::Recent, Self::Season, Self::Segment, Self::Viewed];
+    pub const ALL: [Self; SIGNALS] = [
+        Self::Confidence,
+        Self::Excess,
+        Self::Personal,
+        Self::Recent,
+        Self::Season,
+        Self::Segment,
+        Self::Viewed,
+        Self::Similar,
+        Self::Taste,
+        Self::Follows,
+        Self::Content,
+        Self::Deep,
+    ];
 
     pub fn name(self) -> &'static str {
         match self {
@@ -40,9 +72,44 @@ impl Signal {
             Self::Season => "season",
             Self::Segment => "segment",
             Self::Viewed => "viewed",
+            Self::Similar => "similar",
+            Self::Taste => "taste",
+            Self::Follows => "follows",
+            Self::Content => "content",
+            Self::Deep => "deep",
         }
     }
 }
+
+/// What generators say beside their signals; only the ranker reads it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Detail {
+    /// `similar` with all lines of the cart alike.
+    SimilarEven,
+    /// The highest confidence of any line instead of the mean.
+    ConfidenceMost,
+    /// `follows` of the newest line alone, and of the whole cart.
+    FollowsLast,
+    FollowsAll,
+    /// The customer's frequency with a short and a long memory, without how due it is.
+    PersonalNew,
+    PersonalOld,
+    /// Share of the customer's orders with the product.
+    BoughtShare,
+    /// ln(1 + days) since the customer bought it; 0 where never.
+    LastAge,
+    /// How due it is.
+    Due,
+    /// `content` of the newest three lines alone, and of the history.
+    ContentLast,
+    ContentHistory,
+    /// Share of the cart in the product's subcategory.
+    CartCategory,
+    /// Distance of the logarithms of the product's price and the cart's mean price.
+    PriceDistance,
+}
+
+pub const DETAILS: usize = 13;
 
 /// One past order by dense indexes.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -77,9 +144,14 @@ pub fn month_and_hour(at: Timestamp) -> (i8, i8) {
 pub struct Candidate {
     pub product: u32,
     pub signals: [f32; SIGNALS],
+    pub details: [f32; DETAILS],
 }
 
 impl Candidate {
+    pub fn detail(&self, detail: Detail) -> f32 {
+        self.details.get(detail as usize).copied().unwrap_or(0.0)
+    }
+
     pub fn signal(&self, signal: Signal) -> f32 {
         self.signals.get(signal as usize).copied().unwrap_or(0.0)
     }
@@ -113,7 +185,7 @@ impl Scratch {
         if *stamp != self.question {
             *stamp = self.question;
             *place = self.found.len() as u32;
-            self.found.push(Candidate { product, signals: [0.0; SIGNALS] });
+            self.found.push(Candidate { product, signals: [0.0; SIGNALS], details: [0.0; DETAILS] });
         }
         self.found.get_mut(*place as usize)
     }
@@ -123,115 +195,76 @@ impl Scratch {
             *slot += value;
         }
     }
+
+    fn raise(&mut self, product: u32, signal: Signal, value: f32) {
+        if let Some(slot) = self.candidate(product).and_then(|candidate| candidate.signals.get_mut(signal as usize)) {
+            *slot = slot.max(value);
+        }
+    }
+
+    fn add_detail(&mut self, product: u32, detail: Detail, value: f32) {
+        if let Some(slot) = self.candidate(product).and_then(|candidate| candidate.details.get_mut(detail as usize)) {
+            *slot += value;
+        }
+    }
+
+    fn raise_detail(&mut self, product: u32, detail: Detail, value: f32) {
+        if let Some(slot) = self.candidate(product).and_then(|candidate| candidate.details.get_mut(detail as usize)) {
+            *slot = slot.max(value);
+        }
+    }
 }
 
 /// How many products of a popularity list are candidates.
 const POPULAR_CANDIDATES: usize = 400;
 const SEGMENT_CANDIDATES: usize = 60;
+/// How many of the two-tower network's first choices are candidates.
+const DEEP_CANDIDATES: usize = 200;
 
-/// All candidates of a question with their signals, in no particular order.
+/// All candidates of a question with their signals, in no particular order. Details are filled where the model has a ranker.
 pub fn candidates<'s>(model: &Model, question: &Question, scratch: &'s mut Scratch) -> &'s [Candidate] {
     scratch.begin(model.catalogue.len());
-    associations(model, &question.anchors, scratch);
-    viewed(model, &question.viewed, scratch);
-    personal(model, &question.history, scratch);
+    together::associations(model, &question.anchors, scratch);
+    together::viewed(model, &question.viewed, scratch);
+    together::learned(model, question, scratch);
+    personal::personal(model, &question.history, scratch);
+    personal::taste(model, &question.history, scratch);
     for product in model.popularity.top.iter().take(POPULAR_CANDIDATES) {
         scratch.candidate(*product);
     }
     segments(model, &question.segments, scratch);
+    deep(model, question, scratch);
     for candidate in &mut scratch.found {
         let recent = model.popularity.recent(candidate.product);
         let season = model.popularity.season(model.catalogue.subcategory(candidate.product), question.month);
-        let [.., recent_slot, season_slot, _, _] = &mut candidate.signals;
-        *recent_slot = recent;
-        *season_slot = recent * (season - 1.0);
+        if let Some(slot) = candidate.signals.get_mut(Signal::Recent as usize) {
+            *slot = recent;
+        }
+        if let Some(slot) = candidate.signals.get_mut(Signal::Season as usize) {
+            *slot = recent * (season - 1.0);
+        }
+    }
+    if model.ranker.is_some() {
+        together::cart_details(model, &question.anchors, &mut scratch.found);
     }
     &scratch.found
 }
 
-/// Share of the orders with `product` that also hold its partner, believed the more the more orders there are.
-pub fn confidence(associations: &Associations, shrinkage: f32, product: u32, both: u32, partner_share: f32) -> f32 {
-    (both as f32 + shrinkage * partner_share) / (associations.item_orders(product) as f32 + shrinkage)
-}
-
-/// How much more often than by chance two products are bought together, as a cosine; 0 where it is not more.
-pub fn excess(
-    associations: &Associations,
-    shrinkage: f32,
-    product: u32,
-    partner: u32,
-    both: u32,
-    expected: f32,
-) -> f32 {
-    let one = associations.item_orders(product) as f32 + shrinkage;
-    let other = associations.item_orders(partner) as f32 + shrinkage;
-    // One standard deviation of a Poisson count is taken off, so that a single order proves nothing.
-    ((both as f32 - expected - expected.max(1.0).sqrt()) / (one * other).sqrt()).max(0.0)
-}
-
-fn associations(model: &Model, anchors: &[u32], scratch: &mut Scratch) {
-    let shrinkage = model.settings.confidence_shrinkage;
-    let each = 1.0 / (anchors.len().max(1) as f32);
-    for anchor in anchors {
-        for neighbour in model.associations.neighbours.row(*anchor) {
-            let (partner, both) = (neighbour.product, neighbour.both);
-            let share = model.popularity.share(partner);
-            // What the product's popularity alone would give is `recent`'s business.
-            let confidence = confidence(&model.associations, shrinkage, *anchor, both, share);
-            scratch.add(partner, Signal::Confidence, each * confidence);
-            let excess = excess(&model.associations, shrinkage, *anchor, partner, both, neighbour.expected);
-            scratch.add(partner, Signal::Excess, excess * each.sqrt());
+/// The network's first choices join the candidates; every candidate gets its odds against the first choice.
+fn deep(model: &Model, question: &Question, scratch: &mut Scratch) {
+    let Some(deep) = &model.deep else { return };
+    let query = deep.query(question);
+    let first = deep.items.top(&query, DEEP_CANDIDATES);
+    let Some(most) = first.first().map(|(_, score)| *score) else { return };
+    for (product, _) in &first {
+        scratch.candidate(*product);
+    }
+    for candidate in &mut scratch.found {
+        let odds = (deep.score(&query, candidate.product) - most).min(0.0).exp();
+        if let Some(slot) = candidate.signals.get_mut(Signal::Deep as usize) {
+            *slot = odds;
         }
     }
-}
-
-fn viewed(model: &Model, viewed: &[u32], scratch: &mut Scratch) {
-    let shrinkage = model.settings.confidence_shrinkage;
-    let mut weight = 1.0;
-    for product in viewed.iter().rev().take(10) {
-        scratch.add(*product, Signal::Viewed, weight);
-        for neighbour in model.associations.neighbours.row(*product) {
-            let excess =
-                excess(&model.associations, shrinkage, *product, neighbour.product, neighbour.both, neighbour.expected);
-            scratch.add(neighbour.product, Signal::Viewed, weight * excess);
-        }
-        weight *= 0.7;
-    }
-}
-
-/// A customer's own frequency with exponential decay (the idea of recency groups in TIFU-kNN, Hu et al., SIGIR 2020), times how due
-/// the product is: little right after it was bought, most at its usual interval.
-fn personal(model: &Model, history: &[HistoryOrder], scratch: &mut Scratch) {
-    let half_life = model.settings.history_half_life_days.max(1.0);
-    let total: f32 = history.iter().map(|order| (-order.age_days.max(0.0) / half_life).exp2()).sum();
-    if total <= 0.0 {
-        return;
-    }
-    // Newest last: the last one that is seen of a product gives its age.
-    let mut last_age: Vec<(u32, f32)> = Vec::new();
-    for order in history {
-        let weight = (-order.age_days.max(0.0) / half_life).exp2() / total;
-        for (product, _) in &order.lines {
-            scratch.add(*product, Signal::Personal, weight);
-            last_age.push((*product, order.age_days));
-        }
-    }
-    last_age.sort_by(|a, b| a.0.cmp(&b.0).then(a.1.total_cmp(&b.1)));
-    last_age.dedup_by_key(|entry| entry.0);
-    for (product, age_days) in last_age {
-        if let Some(candidate) = scratch.candidate(product)
-            && let Some(slot) = candidate.signals.get_mut(Signal::Personal as usize)
-        {
-            *slot *= due(model.repeat.interval_days(product), age_days) * (0.5 + model.repeat.repeat_rate(product));
-        }
-    }
-}
-
-/// How due a product is: 0.4 right after it was bought, 1 at its usual interval, a little less long after.
-pub fn due(interval_days: Option<f32>, age_days: f32) -> f32 {
-    let Some(interval) = interval_days else { return 0.8 };
-    let phase = (age_days / interval).max(0.0);
-    if phase < 1.0 { 0.4 + 0.6 * phase } else { 0.7 + 0.3 * (-(phase - 1.0) / 3.0).exp() }
 }
 
 fn segments(model: &Model, segments: &[u32], scratch: &mut Scratch) {

@@ -1,0 +1,202 @@
+//! The two-tower network in candle. Parameters live in tables of our own, of which each step takes the rows that it needs as leaves
+//! of the graph and steps them by a row-sparse Adam: a step costs what its batch touches, not what the catalogue holds.
+
+use candle_core::{Device, Result, Tensor, Var};
+use endcap_kernels::sparse::{Adam, Distinct, SparseTable};
+use endcap_recommender::fitted::{CONTEXTS, NORM_EPSILON, Rows};
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+use rand_distr::{Distribution, StandardNormal};
+
+use super::examples::Batch;
+use super::ops::{Bag, LinearCrossEntropy, Norm};
+
+/// All trainable tables, in the order of [`TABLES`].
+#[derive(Clone, Debug)]
+pub struct Tower {
+    pub dim: usize,
+    pub hidden: usize,
+    pub tables: Vec<SparseTable>,
+}
+
+pub const INPUTS: usize = 0;
+pub const ITEMS: usize = 1;
+pub const WORDS: usize = 2;
+pub const BIAS: usize = 3;
+pub const HISTORY: usize = 4;
+pub const CART: usize = 5;
+pub const CONTEXT: usize = 6;
+pub const GAIN: usize = 7;
+pub const SHIFT: usize = 8;
+pub const UP: usize = 9;
+pub const UP_BIAS: usize = 10;
+pub const DOWN: usize = 11;
+pub const DOWN_BIAS: usize = 12;
+pub const TABLES: [&str; 13] = [
+    "inputs",
+    "items",
+    "words",
+    "bias",
+    "history",
+    "cart",
+    "context",
+    "gain",
+    "shift",
+    "up",
+    "up_bias",
+    "down",
+    "down_bias",
+];
+
+/// The items that a step's softmax runs over.
+#[derive(Clone, Debug)]
+pub struct Candidates {
+    /// Distinct, ascending.
+    pub products: Vec<u32>,
+    /// Added to the logits: 0 for a full softmax, minus the log of the expected count for sampled ones.
+    pub correction: Vec<f32>,
+    /// Words of each candidate.
+    pub words: Rows<(u32, f32)>,
+}
+
+/// A step's leaves: which rows of which table.
+struct Leaf {
+    table: usize,
+    ids: Vec<u32>,
+    var: Var,
+}
+
+impl Tower {
+    /// Small random embeddings; items start at what their words say, the residual block at nothing.
+    pub fn new(products: usize, words: usize, dim: usize, hidden: usize, seed: i64) -> Self {
+        let mut random = ChaCha8Rng::seed_from_u64(seed as u64);
+        let mut drawn = |rows: usize, dim: usize, scale: f32| {
+            let values = (0..rows * dim).map(|_| scale * Distribution::<f32>::sample(&StandardNormal, &mut random));
+            SparseTable::new(rows, dim, values.collect())
+        };
+        let unit = 1.0 / (dim as f32).sqrt();
+        let filled = |rows: usize, dim: usize, value: f32| SparseTable::new(rows, dim, vec![value; rows * dim]);
+        let tables = vec![
+            drawn(products, dim, unit),
+            drawn(products, dim, 0.1 * unit),
+            drawn(words, dim, 0.5 * unit),
+            filled(products, 1, 0.0),
+            drawn(dim, dim, unit),
+            drawn(dim, dim, unit),
+            drawn(CONTEXTS, dim, 0.1 * unit),
+            filled(1, dim, 1.0),
+            filled(1, dim, 0.0),
+            drawn(hidden, dim, unit),
+            filled(1, hidden, 0.0),
+            filled(dim, hidden, 0.0),
+            filled(1, dim, 0.0),
+        ];
+        Self { dim, hidden, tables }
+    }
+
+    pub fn values(&self, table: usize) -> &[f32] {
+        self.tables.get(table).map_or(&[], SparseTable::values)
+    }
+
+    fn leaf(&self, table: usize, ids: Vec<u32>, shape: impl Into<candle_core::Shape>) -> Result<Leaf> {
+        let values = self.tables.get(table).map_or_else(Vec::new, |table| table.gather(&ids));
+        let var = Var::from_tensor(&Tensor::from_vec(values, shape, &Device::Cpu)?)?;
+        Ok(Leaf { table, ids, var })
+    }
+
+    /// The whole of a small table.
+    fn whole(&self, table: usize) -> Result<Leaf> {
+        let rows = self.tables.get(table).map_or(0, SparseTable::rows);
+        let dim = self.values(table).len() / rows.max(1);
+        self.leaf(table, (0..rows as u32).collect(), (rows, dim))
+    }
+
+    /// The rows that some bags name, and the bags by place among them.
+    fn bagged(&self, table: usize, dim: usize, bags: &[&Rows<(u32, f32)>]) -> Result<(Leaf, Vec<Rows<(u32, f32)>>)> {
+        let ids: Vec<u32> = bags.iter().flat_map(|bag| bag.entries.iter().map(|entry| entry.0)).collect();
+        let distinct = Distinct::of(&ids);
+        let mut places = distinct.places.iter();
+        let renamed = bags.iter().map(|bag| Rows {
+            starts: bag.starts.clone(),
+            entries: bag.entries.iter().zip(places.by_ref()).map(|(entry, place)| (*place, entry.1)).collect(),
+        });
+        let renamed = renamed.collect();
+        // An empty tensor has no storage to point at: one row of nothing stands in.
+        let ids = if distinct.ids.is_empty() { vec![0] } else { distinct.ids };
+        let rows = ids.len();
+        Ok((self.leaf(table, ids, (rows, dim))?, renamed))
+    }
+
+    /// The mean loss of a batch, and the leaves that it depends on. `keep` is a dropout mask on the query's input (batch x dim),
+    /// already scaled; none at evaluation.
+    fn forward(&self, batch: &Batch, candidates: &Candidates, keep: Option<Tensor>) -> Result<(Tensor, Vec<Leaf>)> {
+        let dim = self.dim;
+        let (inputs, bags) = self.bagged(INPUTS, dim, &[&batch.history, &batch.cart])?;
+        let (words, word_bags) = self.bagged(WORDS, dim, &[&candidates.words])?;
+        let rows = candidates.products.len();
+        let items = self.leaf(ITEMS, candidates.products.clone(), (rows, dim))?;
+        let bias = self.leaf(BIAS, candidates.products.clone(), rows)?;
+        let small = [HISTORY, CART, CONTEXT, UP, DOWN].map(|table| self.whole(table));
+        let [history, cart, context, up, down] = small;
+        let (history, cart, context, up, down) = (history?, cart?, context?, up?, down?);
+        let flat = |table: usize, len: usize| self.leaf(table, vec![0], len);
+        let (gain, shift) = (flat(GAIN, dim)?, flat(SHIFT, dim)?);
+        let (up_bias, down_bias) = (flat(UP_BIAS, self.hidden)?, flat(DOWN_BIAS, dim)?);
+
+        let bag = |at: usize| bags.get(at).cloned().unwrap_or_default();
+        let of_history = Bag::apply(inputs.var.as_tensor(), bag(0))?.matmul(&history.var.t()?)?;
+        let of_cart = Bag::apply(inputs.var.as_tensor(), bag(1))?.matmul(&cart.var.t()?)?;
+        let of_context = Bag::apply(context.var.as_tensor(), batch.context.clone())?;
+        let mut x = ((of_history + of_cart)? + of_context)?;
+        if let Some(keep) = keep {
+            x = (x * keep)?;
+        }
+        let normed = x.apply_op3(gain.var.as_tensor(), shift.var.as_tensor(), Norm { epsilon: NORM_EPSILON })?;
+        let inner = normed.matmul(&up.var.t()?)?.broadcast_add(up_bias.var.as_tensor())?.relu()?;
+        let query = (x + inner.matmul(&down.var.t()?)?.broadcast_add(down_bias.var.as_tensor())?)?;
+
+        let content = Bag::apply(words.var.as_tensor(), word_bags.into_iter().next().unwrap_or_default())?;
+        let item = (items.var.as_tensor() + content)?;
+        let correction = Tensor::from_slice(&candidates.correction, rows, &Device::Cpu)?;
+        let logit_bias = (bias.var.as_tensor() + correction)?;
+        let loss = LinearCrossEntropy::apply(&query, &item, &logit_bias, &batch.targets)?;
+        let leaves =
+            vec![inputs, words, items, bias, history, cart, context, gain, shift, up, up_bias, down, down_bias];
+        Ok((loss, leaves))
+    }
+
+    /// The mean loss of a batch whose targets are places among the candidates.
+    pub fn loss(&self, batch: &Batch, candidates: &Candidates) -> Result<f32> {
+        self.forward(batch, candidates, None)?.0.to_scalar()
+    }
+
+    /// Gradients by table: (row ids, rows x dim).
+    pub fn gradients(
+        &self,
+        batch: &Batch,
+        candidates: &Candidates,
+        keep: Option<Tensor>,
+    ) -> Result<(f32, Vec<(usize, Vec<u32>, Vec<f32>)>)> {
+        let (loss, leaves) = self.forward(batch, candidates, keep)?;
+        let found = loss.backward()?;
+        let value = loss.to_scalar()?;
+        drop(loss);
+        let mut gradients = Vec::with_capacity(leaves.len());
+        for Leaf { table, ids, var } in leaves {
+            let Some(gradient) = found.get(&var) else { continue };
+            gradients.push((table, ids, gradient.flatten_all()?.to_vec1()?));
+        }
+        Ok((value, gradients))
+    }
+
+    /// One step of the optimizer; returns the mean loss before it.
+    pub fn step(&mut self, batch: &Batch, candidates: &Candidates, keep: Option<Tensor>, adam: &Adam) -> Result<f32> {
+        let (loss, gradients) = self.gradients(batch, candidates, keep)?;
+        for (table, ids, gradient) in gradients {
+            if let Some(table) = self.tables.get_mut(table) {
+                table.step(&ids, &gradient, adam);
+            }
+        }
+        Ok(loss)
+    }
+}

@@ -1,0 +1,292 @@
+//! The ranker's part of tuning: lists from the window's questions, cross-fitted judgement, ablation, calibration.
+
+use endcap_recommender::artifact::Metric;
+use endcap_recommender::candidates::{Scratch, Signal};
+use endcap_recommender::fitted::{Model, NONE, Situation};
+use endcap_recommender::ranking::{inputs, shortlist};
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use rayon::prelude::*;
+
+use super::{AT, Case, Component, Judged, Served, Tuned, metric, name_of, ndcg, paired, served_metrics};
+use crate::TrainError;
+use crate::options::Hyper;
+use crate::progress::{Phase, Progress, check};
+use crate::ranker::calibrate::platt;
+use crate::ranker::{self, FOLDS, List, NetOptions};
+
+/// Generators that are taken out together to see what they are worth.
+const COMPONENTS: [(&str, &[Signal]); 9] = [
+    ("bought_together", &[Signal::Confidence, Signal::Excess]),
+    ("personal", &[Signal::Personal]),
+    ("popularity", &[Signal::Recent, Signal::Season]),
+    ("segment", &[Signal::Segment]),
+    ("similar", &[Signal::Similar]),
+    ("taste", &[Signal::Taste]),
+    ("follows", &[Signal::Follows]),
+    ("content", &[Signal::Content]),
+    ("deep", &[Signal::Deep]),
+];
+pub(super) const STEPS: u64 = COMPONENTS.len() as u64 + 4;
+
+/// A question's list with what judging it needs.
+struct Shown {
+    list: List,
+    products: Vec<u32>,
+    /// All that was right, found or not.
+    targets: usize,
+    /// Situation and place among its cases; none for a question that is only learned from.
+    case: Option<(usize, usize)>,
+    situation: Situation,
+}
+
+fn judge(shown: &Shown, logits: &[f32]) -> Served {
+    let mut order: Vec<usize> = (0..shown.products.len()).collect();
+    let logit = |at: &usize| logits.get(*at).copied().unwrap_or(f32::MIN);
+    let product = |at: &usize| shown.products.get(*at).copied().unwrap_or(0);
+    order.sort_unstable_by(|a, b| logit(b).total_cmp(&logit(a)).then(product(a).cmp(&product(b))));
+    order.truncate(AT);
+    let hits: Vec<bool> = order.iter().map(|at| shown.list.right.contains(&(*at as u32))).collect();
+    let found = hits.iter().filter(|hit| **hit).count() as f64;
+    let recall = found / shown.targets.max(1) as f64;
+    Served {
+        measures: [ndcg(&hits, shown.targets, AT), recall, f64::from(u8::from(found > 0.0))],
+        list: order.iter().map(product).collect(),
+    }
+}
+
+fn show(
+    model: &Model,
+    case: &Case,
+    crossed: bool,
+    place: Option<(usize, usize)>,
+    scratch: &mut Scratch,
+) -> Option<Shown> {
+    let ranker = model.ranker.as_ref()?;
+    let catalogue = &model.catalogue;
+    let anchors = &case.question.anchors;
+    let taken = |product: u32| {
+        let subcategory = catalogue.subcategory(product);
+        crossed && subcategory != NONE && anchors.iter().any(|anchor| catalogue.subcategory(*anchor) == subcategory)
+    };
+    let wanted = |product: u32| !anchors.contains(&product) && !taken(product);
+    let targets: Vec<u32> = case.targets.iter().copied().filter(|product| wanted(*product)).collect();
+    if targets.is_empty() {
+        return None;
+    }
+    let best = shortlist(model, &case.question, ranker.depth, &wanted, scratch);
+    let mut rows = Vec::new();
+    inputs(ranker, &case.question, &best, &mut rows);
+    let products: Vec<u32> = best.iter().map(|candidate| candidate.product).collect();
+    let right = (0u32..).zip(&products).filter(|(_, product)| targets.contains(product)).map(|(at, _)| at);
+    // Customers are spread over the parts by their number.
+    let fold = (case.group.wrapping_mul(0x9E37_79B1) >> 16) % u32::from(FOLDS);
+    let list = List { rows: products.len(), inputs: rows, right: right.collect(), fold: fold as u8 };
+    Some(Shown {
+        list,
+        products,
+        targets: targets.len(),
+        case: place,
+        situation: endcap_recommender::ranking::situation_of(&case.question),
+    })
+}
+
+/// The same order cut elsewhere: carts come in every length.
+fn cut_anew(case: &Case, random: &mut ChaCha8Rng) -> Option<Case> {
+    let products: Vec<u32> = case.question.anchors.iter().rev().chain(&case.targets).copied().collect();
+    if case.question.anchors.is_empty() || products.len() < 3 {
+        return None;
+    }
+    let (cart, rest) = products.split_at(random.random_range(1..products.len()));
+    let mut other = case.clone();
+    other.question.anchors = cart.iter().rev().copied().collect();
+    other.targets = rest.to_vec();
+    Some(other)
+}
+
+fn lists(model: &Model, all: &[(Situation, Vec<Case>)], seed: i64) -> Vec<Shown> {
+    let mut found = Vec::new();
+    for (place, (_, cases)) in all.iter().enumerate() {
+        let each: Vec<Vec<Shown>> = cases
+            .par_iter()
+            .enumerate()
+            .map_init(Scratch::default, |scratch, (at, case)| {
+                let mut random = ChaCha8Rng::seed_from_u64(seed as u64);
+                random.set_stream(((place as u64) << 32) | at as u64);
+                let mut shown: Vec<Shown> = show(model, case, false, Some((place, at)), scratch).into_iter().collect();
+                if !case.question.anchors.is_empty() {
+                    shown.extend(show(model, case, true, None, scratch));
+                    shown.extend(cut_anew(case, &mut random).and_then(|case| show(model, &case, false, None, scratch)));
+                }
+                shown
+            })
+            .collect();
+        found.extend(each.into_iter().flatten());
+    }
+    found
+}
+
+/// NDCG, recall and hit of every question that is judged, by situation and place.
+fn judged(shown: &[Shown], logits: &[Vec<f32>], blend: &Judged) -> Vec<Vec<Served>> {
+    let mut served: Vec<Vec<Served>> = blend.served.iter().map(|cases| vec![Served::default(); cases.len()]).collect();
+    for (shown, logits) in shown.iter().zip(logits) {
+        if let Some((place, at)) = shown.case
+            && let Some(slot) = served.get_mut(place).and_then(|cases| cases.get_mut(at))
+        {
+            *slot = judge(shown, logits);
+        }
+    }
+    served
+}
+
+fn ndcgs(served: &[Vec<Served>]) -> Vec<f64> {
+    served.iter().flatten().map(Served::ndcg).collect()
+}
+
+/// Learns the ranker, decides what stays, and writes metrics and the ablation table into `tuned`; returns what the cross-fitted rankers
+/// list. Where the ranker is not
+/// better than the blend (lower end of the 95% interval of the paired difference at or below 0), it stays out.
+pub(super) fn learn(
+    model: &mut Model,
+    all: &[(Situation, Vec<Case>)],
+    blend: &Judged,
+    hyper: &Hyper,
+    seed: i64,
+    tuned: &mut Tuned,
+    progress: &dyn Progress,
+) -> Result<Option<Vec<Vec<Served>>>, TrainError> {
+    check(progress, Phase::Tune)?;
+    let shown = lists(model, all, seed);
+    progress.advance(1);
+    let (info, lists): (Vec<Shown>, Vec<List>) = shown
+        .into_iter()
+        .map(|mut shown| {
+            let list = std::mem::take(&mut shown.list);
+            // Judging needs to know only which rows were right.
+            shown.list = List { right: list.right.clone(), ..List::default() };
+            (shown, list)
+        })
+        .unzip();
+    let options = NetOptions { epochs: hyper.ranker_epochs, seed, ..NetOptions::default() };
+    let depth = hyper.ranker_depth;
+    let is_judged: Vec<bool> = info.iter().map(|shown| shown.case.is_some()).collect();
+    let judge_all = |logits: &[Vec<f32>]| ndcgs(&judged(&info, logits, blend));
+    // What generators are worth is found on the judged questions alone, which halves the work.
+    let fit = |left_out: &[Vec<Signal>]| -> Result<Vec<Vec<f64>>, TrainError> {
+        let done = || progress.advance(1);
+        let logits = ranker::cross_fit(&lists, &is_judged, depth, left_out, &options, &done)?;
+        Ok(logits.iter().map(|logits| judge_all(logits)).collect())
+    };
+    let present: Vec<(&str, &[Signal])> =
+        COMPONENTS.into_iter().filter(|(name, _)| *name != "deep" || model.deep.is_some()).collect();
+    let left_out: Vec<Vec<Signal>> =
+        std::iter::once(Vec::new()).chain(present.iter().map(|(_, signals)| signals.to_vec())).collect();
+    let measured = fit(&left_out)?;
+    let whole = measured.first().cloned().unwrap_or_default();
+    let mut dropped: Vec<Signal> = Vec::new();
+    for ((name, signals), without) in present.into_iter().zip(measured.iter().skip(1)) {
+        let (difference, interval) = paired(&whole, without, seed);
+        let kept = difference > 0.0;
+        if !kept {
+            dropped.extend(signals);
+        }
+        tuned.components.push(Component {
+            name: name.to_owned(),
+            kept,
+            difference,
+            low: interval.low,
+            high: interval.high,
+            n: whole.len() as u64,
+        });
+    }
+    check(progress, Phase::Tune)?;
+    // Two that do the same are each worth nothing while the other stands: they only go together if that costs nothing.
+    if !dropped.is_empty() {
+        let without = fit(std::slice::from_ref(&dropped))?;
+        if without.first().is_none_or(|without| super::mean(without) < super::mean(&whole)) {
+            dropped.clear();
+            tuned.components.iter_mut().for_each(|component| component.kept = true);
+        }
+    }
+    check(progress, Phase::Tune)?;
+    let everything = vec![true; lists.len()];
+    let fitted = ranker::cross_fit(&lists, &everything, depth, std::slice::from_ref(&dropped), &options, &|| ())?;
+    let logits = fitted.into_iter().next().unwrap_or_default();
+    let served = judged(&info, &logits, blend);
+    progress.advance(1);
+
+    let blend_ndcg = ndcgs(&blend.served);
+    let (gain, interval) = paired(&ndcgs(&served), &blend_ndcg, seed);
+    tuned.components.push(Component {
+        name: "ranker".to_owned(),
+        kept: interval.low > 0.0,
+        difference: gain,
+        low: interval.low,
+        high: interval.high,
+        n: blend_ndcg.len() as u64,
+    });
+    if interval.low <= 0.0 {
+        // What the generators are worth to a ranker that stays out says nothing of the blend, which keeps them all.
+        tuned.components.iter_mut().filter(|one| one.name != "ranker").for_each(|one| one.kept = true);
+        return Ok(None);
+    }
+    let mut ranker = ranker::learn(&lists, depth, &dropped, &options)?;
+    ranker.calibration = calibration(&info, &logits);
+    drop_from(model, &dropped);
+    let generators: Vec<Metric> =
+        tuned.metrics.drain(..).filter(|metric| metric.name.matches('.').count() > 1).collect();
+    tuned.metrics = served_metrics(blend, &served, seed);
+    for (situation, cases) in blend.situations.iter().zip(&blend.served) {
+        let values: Vec<f64> = cases.iter().map(Served::ndcg).collect();
+        tuned.metrics.push(metric(format!("ndcg@10.{}.blend", name_of(*situation)), &values, seed));
+    }
+    tuned.metrics.extend(generators);
+    top_scores(&info, &logits, &ranker, tuned);
+    tuned.ranker = Some(ranker);
+    progress.advance(1);
+    Ok(Some(served))
+}
+
+/// A generator that is not worth its place weighs nothing in the blend either.
+fn drop_from(model: &mut Model, dropped: &[Signal]) {
+    for weights in model.settings.weights.values_mut() {
+        weights.retain(|signal, _| !dropped.contains(signal));
+    }
+    if dropped.contains(&Signal::Deep) {
+        model.deep = None;
+    }
+}
+
+/// Slope and offset by situation, from logits of rankers that had not seen the question.
+fn calibration(info: &[Shown], logits: &[Vec<f32>]) -> Vec<f32> {
+    Situation::ALL
+        .into_iter()
+        .flat_map(|situation| {
+            let seen: Vec<(f32, bool)> = info
+                .iter()
+                .zip(logits)
+                .filter(|(shown, _)| shown.situation == situation && shown.case.is_some())
+                .flat_map(|(shown, logits)| {
+                    (0u32..).zip(logits).map(|(at, logit)| (*logit, shown.list.right.contains(&at)))
+                })
+                .collect();
+            let (slope, offset) = platt(&seen);
+            [slope, offset]
+        })
+        .collect()
+}
+
+fn top_scores(info: &[Shown], logits: &[Vec<f32>], ranker: &endcap_recommender::fitted::Ranker, tuned: &mut Tuned) {
+    for situation in Situation::ALL {
+        let tops: Vec<f64> = info
+            .iter()
+            .zip(logits)
+            .filter(|(shown, _)| shown.situation == situation && shown.case.is_some())
+            .filter_map(|(_, logits)| logits.iter().copied().max_by(f32::total_cmp))
+            .map(|logit| f64::from(ranker.probability(situation, logit)))
+            .collect();
+        if !tops.is_empty() {
+            tuned.top_scores.insert(name_of(situation).to_owned(), crate::features::quantiles(tops));
+        }
+    }
+}
