@@ -13,6 +13,8 @@ pub(crate) struct Mix {
     pub kinds: Vec<Kind>,
     /// Quantity upsells and better products at most.
     pub max_upsells: usize,
+    /// Strength of [`diversify`]. Where an order is made, lists stand as they were ranked and measured; a grid to browse is varied.
+    pub diversity: f32,
     /// The caller named the kinds: others come only where there is nothing of these.
     pub is_explicit: bool,
 }
@@ -29,12 +31,13 @@ impl Mix {
             Placement::AbandonedCart => (6, vec![CrossSell, UpsellProduct], 2),
             Placement::Home | Placement::Email => (12, vec![Reorder, CrossSell, Popular], 0),
         };
+        let diversity = if matches!(request.placement, Placement::Home | Placement::Email) { 0.25 } else { 0.0 };
         let own = facts.policy.placement(request.placement);
         let kinds = own.map(|own| own.kinds.clone()).filter(|kinds| !kinds.is_empty()).unwrap_or(kinds);
         let limit = own.and_then(|own| own.limit).map_or(limit, |limit| limit as usize);
         let limit = request.limit.map_or(limit, |limit| limit as usize);
         if request.kinds.is_empty() {
-            return Self { limit, kinds, max_upsells: max_upsells.min(limit), is_explicit: false };
+            return Self { limit, kinds, max_upsells: max_upsells.min(limit), diversity, is_explicit: false };
         }
         let mut wanted = Vec::new();
         for kind in &request.kinds {
@@ -49,7 +52,7 @@ impl Mix {
         }
         let only_upsells = wanted.iter().all(|kind| matches!(kind, UpsellQuantity | UpsellProduct));
         let max_upsells = if only_upsells { limit } else { max_upsells.max(2).min(limit) };
-        Self { limit, kinds: wanted, max_upsells, is_explicit: true }
+        Self { limit, kinds: wanted, max_upsells, diversity, is_explicit: true }
     }
 
     pub fn wants(&self, kind: Kind) -> bool {
@@ -76,8 +79,10 @@ impl Mix {
 }
 
 /// Maximal marginal relevance (Carbonell and Goldstein, SIGIR 1998): of near equals, the one that is less like those before it.
-pub(crate) fn diversify(model: &Model, best_first: Vec<Scored>, limit: usize) -> Vec<Scored> {
-    const STRENGTH: f32 = 0.25;
+pub(crate) fn diversify(model: &Model, best_first: Vec<Scored>, limit: usize, strength: f32) -> Vec<Scored> {
+    if strength <= 0.0 {
+        return best_first;
+    }
     let Some(top) = best_first.first().map(|scored| scored.value.abs().max(f32::MIN_POSITIVE)) else {
         return best_first;
     };
@@ -88,7 +93,7 @@ pub(crate) fn diversify(model: &Model, best_first: Vec<Scored>, limit: usize) ->
             .iter()
             .enumerate()
             .max_by(|(a_at, (a, a_like)), (b_at, (b, b_like))| {
-                let marginal = |scored: &Scored, like: f32| scored.value / top - STRENGTH * like;
+                let marginal = |scored: &Scored, like: f32| scored.value / top - strength * like;
                 marginal(a, *a_like).total_cmp(&marginal(b, *b_like)).then(b_at.cmp(a_at))
             })
             .map_or(0, |(at, _)| at);

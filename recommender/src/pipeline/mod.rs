@@ -106,7 +106,7 @@ fn choose(
             list.push(labelled);
         }
     }
-    let mut main = mix::diversify(facts.model, main, mix.limit);
+    let mut main = mix::diversify(facts.model, main, mix.limit, mix.diversity);
     main.extend(pushed_down);
     fill.sort_by_key(|candidate| rules.is_pushed_down(candidate.product));
     (main, fill)

@@ -190,7 +190,7 @@ fn history(facts: &Facts<'_>, at: Timestamp) -> (Vec<HistoryOrder>, HashMap<u32,
         for (product, quantity) in &lines {
             habits.entry(*product).or_default().push(*quantity);
         }
-        let age_days = (at.as_second() - order.at_s).to_f32().unwrap_or(0.0) / 86_400.0;
+        let age_days = ((at.as_second() - order.at_s) as f64 / 86_400.0) as f32;
         history.push(HistoryOrder { age_days, lines });
     }
     (history, habits)

@@ -126,5 +126,66 @@ fn coverage(lists: &[Vec<u32>], sold: usize, seed: i64) -> (f64, Interval) {
     let middle = mean(&drawn);
     drawn.sort_unstable_by(f64::total_cmp);
     let at = |place: usize| value + drawn.get(place).copied().unwrap_or(middle) - middle;
-    (value, Interval { low: at(5).max(0.0), high: at(194).min(1.0) })
+    (value, Interval { low: at(5).clamp(0.0, value), high: at(194).clamp(value, 1.0) })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use endcap_recommender::candidates::{HistoryOrder, Question};
+    use endcap_recommender::fitted::{Associations, Catalogue, CatalogueRow, Popularity};
+
+    use super::*;
+
+    /// Six products in three subcategories; product 5 is cold.
+    fn model() -> Model {
+        let row = |at: usize| CatalogueRow {
+            id: format!("P{at}"),
+            subcategory: Some(format!("S{}", at / 2)),
+            active: true,
+            ..CatalogueRow::default()
+        };
+        Model {
+            catalogue: Catalogue::build((0..6).map(row).collect(), |_| None),
+            associations: Associations {
+                orders: 100,
+                item_orders: vec![50, 40, 30, 20, 10, 4],
+                ..Associations::default()
+            },
+            popularity: Popularity { share: vec![0.5, 0.25, 0.125, 0.125, 0.0625, 0.03125], ..Popularity::default() },
+            ..Model::default()
+        }
+    }
+
+    #[test]
+    fn every_metric_by_hand() {
+        let history = vec![HistoryOrder { age_days: 3.0, lines: vec![(2, 1.0)] }];
+        let question = Question { anchors: vec![0], history, ..Question::default() };
+        let asked = vec![
+            Asked { question: question.clone(), targets: vec![2, 4, 5] },
+            Asked { question: Question { anchors: vec![1], ..Question::default() }, targets: vec![3] },
+        ];
+        let lists = vec![vec![1, 2, 3, 5], vec![4, 3]];
+        let rows = rows("m", &model(), &asked, &lists, 1);
+        let value = |metric: &str| rows.iter().find(|row| row.metric == metric).map(|row| (row.value, row.n)).unwrap();
+        let near = |metric: &str, expected: f64, n: u64| {
+            let (found, of) = value(metric);
+            assert!((found - expected).abs() < 1e-9 && of == n, "{metric}: {found} of {of}, not {expected} of {n}");
+        };
+        let gain = |rank: f64| 1.0 / (rank + 1.0).log2();
+        // Hits at ranks 2 and 4 of three targets; a hit at rank 2 of one.
+        let first = (gain(2.0) + gain(4.0)) / (gain(1.0) + gain(2.0) + gain(3.0));
+        near("ndcg@10", (first + gain(2.0)) / 2.0, 2);
+        near("recall@10", (2.0 / 3.0 + 1.0) / 2.0, 2);
+        near("hr@10", 1.0, 2);
+        // Subcategories 0, 1, 1, 2 in four; 2, 1 in two.
+        near("diversity@10", (0.75 + 1.0) / 2.0, 2);
+        near("novelty@10", ((2.0 + 3.0 + 3.0 + 5.0) / 4.0 + (4.0 + 3.0) / 2.0) / 2.0, 2);
+        near("repeat_share@10", (0.25 + 0.0) / 2.0, 2);
+        near("repeat_recall@10", 1.0, 1);
+        near("explore_recall@10", (0.5 + 1.0) / 2.0, 2);
+        near("cross_category@10", (0.75 + 1.0) / 2.0, 2);
+        near("cold_recall@10", 1.0, 1);
+        near("coverage@10", 5.0 / 6.0, 2);
+    }
 }

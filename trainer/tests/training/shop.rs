@@ -41,11 +41,20 @@ pub struct Shop {
     pub changed_from_s: i64,
     pub changed_seed: u64,
     pub status: &'static str,
+    /// Orders from this second on come a second time, under other ids, a year later.
+    pub copied_from_s: i64,
 }
 
 impl Shop {
     pub fn new(seed: u64) -> Self {
-        Self { seed, orders: 1500, changed_from_s: i64::MAX, changed_seed: 0, status: "placed" }
+        Self {
+            seed,
+            orders: 1500,
+            changed_from_s: i64::MAX,
+            changed_seed: 0,
+            status: "placed",
+            copied_from_s: i64::MAX,
+        }
     }
 
     /// Writes the dataset. Truths: products 2k and 2k+1 go together; product 0 costs 2.00, from 12 units on 1.70; product 5 is the
@@ -57,6 +66,17 @@ impl Shop {
         let (mut orders, mut lines) = (Vec::new(), Vec::new());
         for at in 0..self.orders {
             self.order(at, &mut orders, &mut lines);
+        }
+        let late: Vec<Order> =
+            orders.iter().filter(|order| order.ordered_at.as_second() >= self.copied_from_s).cloned().collect();
+        let other = |id: &str| format!("copy-{id}");
+        for order in &late {
+            let own = lines.iter().filter(|line| line.order_id == order.order_id).cloned();
+            let copies: Vec<OrderLine> =
+                own.map(|line| OrderLine { order_id: other(&line.order_id), ..line }).collect();
+            lines.extend(copies);
+            let ordered_at = time(order.ordered_at.as_second() + 365 * DAY_S);
+            orders.push(Order { order_id: other(&order.order_id), ordered_at, ..order.clone() });
         }
         out.write(orders).unwrap();
         out.write(lines).unwrap();
