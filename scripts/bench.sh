@@ -1,5 +1,7 @@
 #!/usr/bin/env bash
-# make bench: P1 (the pipeline alone), P2 and P3 (over HTTP), the event log. Numbers hold for the machine that is printed with them.
+# make bench: P1 (the pipeline alone), P2 and P3 (over HTTP), the event log, scans, P4 (a step of a two-tower network), a training with
+# one thread and two. P4 beside PyTorch: scripts/peers/two_tower.sh (it installs PyTorch into a folder of its own).
+# Numbers hold for the machine that is printed with them.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/lib.sh
@@ -12,3 +14,9 @@ say "P2, P3: open-loop load over HTTP on loopback"
 cargo bench --locked --profile dev --workspace --bench latency
 say "event log: events a second, acknowledged after sync"
 cargo bench --locked --profile dev --workspace --bench accept
+say "scans over vectors: f32 and int8 with exact rescore, one thread"
+cargo bench --locked --profile dev --workspace --bench scan
+say "P4: a step of a two-tower network, 100k users x 20k items"
+cargo bench --locked --profile dev --workspace --bench two_tower_step
+say "a training with one thread and with two"
+cargo bench --locked --profile dev --workspace --bench threads

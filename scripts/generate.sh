@@ -3,10 +3,11 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/lib.sh
+cargo build --locked -q --workspace --bins
 say "custom resources and their reference"
-cargo run --locked -q -p endcap-crds --bin endcap-crdgen -- --out crds/
+"$PROGRAMS/endcap-crdgen" --out crds/
 say "OpenAPI"
-cargo run --locked -q -p endcap-serving --bin endcap-openapi -- docs/openapi.json
+"$PROGRAMS/endcap-openapi" docs
 say "schemas of the canonical tables"
-UPDATE=1 cargo test --locked -q -p endcap-tables
+UPDATE=1 cargo test --locked -q --workspace --test tables_are_what_they_say
 git status --short crds docs examples

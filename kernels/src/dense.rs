@@ -7,7 +7,7 @@ use crate::x86;
 /// `out[r][o] = x[r] . weight[o] + bias[o]`, below zero cut to zero if `relu`.
 ///
 /// `x` is `rows` x `inputs`, `weight` `outputs` x `inputs`, `bias` `outputs` numbers (empty: none). `out` is resized to `rows` x
-/// `outputs`; nothing else is allocated once it has grown and the thread has made its first product. Runs on the caller's thread. Slices
+/// `outputs`; beside it, gemm may take a little memory of its own. Runs on the caller's thread. Slices
 /// too short for these numbers leave `out` empty.
 #[allow(clippy::too_many_arguments)] // shapes are said, not guessed
 pub fn linear(

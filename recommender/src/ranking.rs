@@ -110,7 +110,9 @@ pub fn rank(
         blended.push((Ranked { product: candidate.product, score: parts.iter().sum(), parts }, at));
     }
     blended.sort_unstable_by(|(a, _), (b, _)| order(a, b));
-    let Some(ranker) = &model.ranker else { return blended.into_iter().map(|(ranked, _)| ranked).collect() };
+    let Some(ranker) = model.ranker.as_ref().filter(|ranker| ranker.serves(situation)) else {
+        return blended.into_iter().map(|(ranked, _)| ranked).collect();
+    };
 
     let best: Vec<Candidate> = blended
         .iter()

@@ -55,6 +55,7 @@ impl Shop {
     pub fn train(&self, out: &str, version: u64) -> Result<()> {
         let output = Command::new(sibling("endcap-trainer")?)
             .args(["--data", &self.dataset().display().to_string(), "--out", out, "--model", "shop"])
+            .args(["--architecture", "Rules"])
             .args(["--version", &version.to_string(), "--work", &self.folder.path().join("work").display().to_string()])
             .stdin(Stdio::null())
             .output()

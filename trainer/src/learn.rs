@@ -176,12 +176,11 @@ impl Learner<'_> {
     }
 
     fn tune(&self, data: &Dataset, window: Window, model: Model) -> Result<(Tuned, bool), TrainError> {
-        let LearnOptions { architecture, hyper, seed, .. } = &self.options;
-        self.progress.begin(Phase::Tune, tune::steps(*architecture));
+        self.progress.begin(Phase::Tune, tune::steps(self.options.architecture));
         if let Some(tuned) = self.checkpoints.read_json::<Tuned>("tuned") {
             return Ok((tuned, true));
         }
-        let tuned = tune::tune(data, model, window, *architecture, hyper, *seed, self.active.as_ref(), self.progress)?;
+        let tuned = tune::tune(data, model, window, &self.options, self.active.as_ref(), self.progress)?;
         self.checkpoints.write_json("tuned", &tuned)?;
         // Read back: JSON may move the last bit of a number, and a resumed training must see the very same ones.
         Ok((self.checkpoints.read_json("tuned").unwrap_or(tuned), false))

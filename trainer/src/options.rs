@@ -33,11 +33,11 @@ pub struct TrainOptions {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Architecture {
     /// Association rules, popularity and personal repeat.
-    #[default]
     Rules,
     /// And learned item-to-item weights from orders, customers, sequence and content.
     Collaborative,
     /// And the two-tower network and the ranker.
+    #[default]
     Hybrid,
 }
 

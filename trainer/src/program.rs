@@ -53,7 +53,7 @@ pub struct TrainingArguments {
     #[arg(long, default_value_t = 1)]
     pub version: u64,
     /// What is learned: Rules, Collaborative or Hybrid
-    #[arg(long, default_value = "Rules")]
+    #[arg(long, default_value = "Hybrid")]
     pub architecture: String,
     #[arg(long, default_value_t = 42, allow_negative_numbers = true)]
     pub seed: i64,

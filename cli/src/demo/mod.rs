@@ -120,8 +120,6 @@ async fn train(tell: &mut Teller, dataset: &Path, artifact: &Path) -> Result<()>
         "shop",
         "--version",
         "1",
-        "--architecture",
-        "Hybrid",
     ];
     let code = run("endcap-trainer", &args.map(str::to_owned)).await?;
     if code != 0 {
@@ -135,10 +133,12 @@ fn card(tell: &mut Teller, artifact: &Path) -> Result<()> {
     let path = artifact.join("card.md");
     let text = std::fs::read_to_string(&path).with_context(|| format!("failed to read {}", path.display()))?;
     tell.say(&format!("\n   Its model card ({}):\n", path.display()));
-    for line in text.lines().skip_while(|line| !line.starts_with("## Metrics")).take_while(|line| {
-        !line.starts_with("## ") || line.starts_with("## Metrics") || line.starts_with("## Against each generator")
-    }) {
-        tell.say(&format!("   {line}"));
+    for heading in ["### What is served, by situation", "### What each component is worth"] {
+        let section = text.lines().skip_while(|line| *line != heading).skip(1);
+        tell.say(&format!("   {}", heading.trim_start_matches("### ")));
+        for line in section.take_while(|line| !line.starts_with('#')).filter(|line| line.starts_with('|')) {
+            tell.say(&format!("   {line}"));
+        }
     }
     tell.check("the card says how good it is, with intervals", text.contains("ndcg@10"));
     Ok(())

@@ -24,7 +24,7 @@ pub struct Placement {
     /// Show only products whose subcategory is not in the cart.
     #[serde(default)]
     pub cross_category: bool,
-    /// Factor of a generator (bought_together, personal, popular, trend, ...) as a decimal in quotes; 1 where it is left out.
+    /// Factor of a generator (confidence, excess, personal, recent, season, segment, viewed, similar, taste, follows, content, deep) as a decimal in quotes; 1 where it is left out.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(extend("maxProperties" = 16))]
     pub weights: BTreeMap<String, DecimalText>,

@@ -25,6 +25,8 @@ pub struct Ranker {
     pub out: Vec<f32>,
     /// Slope and offset by situation.
     pub calibration: Vec<f32>,
+    /// 1 by situation where it was better than the blend; the blend ranks the others.
+    pub serves: Vec<u32>,
     /// Products x [`TRAITS`]: what does not depend on the question.
     pub traits: Vec<f32>,
 }
@@ -66,6 +68,10 @@ impl Ranker {
         rows.map(|(row, hidden)| dot(row, &self.skip) + dot(hidden, &self.out)).collect()
     }
 
+    pub fn serves(&self, situation: Situation) -> bool {
+        self.serves.get(situation as usize).is_some_and(|serves| *serves != 0)
+    }
+
     /// How likely a product of this logit is wanted.
     pub fn probability(&self, situation: Situation, logit: f32) -> f32 {
         let at = situation as usize * 2;
@@ -94,6 +100,7 @@ impl Ranker {
         ] {
             columns.numbers(name, values);
         }
+        columns.numbers("serves", &self.serves);
         columns.finish(object)
     }
 
@@ -114,6 +121,7 @@ impl Ranker {
             second_bias: columns.exactly("second_bias", two)?,
             out: columns.exactly("out", two)?,
             calibration: columns.exactly("calibration", 2 * Situation::ALL.len())?,
+            serves: columns.exactly("serves", Situation::ALL.len())?,
             traits: columns.exactly("traits", products * TRAITS)?,
         })
     }

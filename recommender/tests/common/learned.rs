@@ -53,6 +53,7 @@ pub fn learn(rng: &mut ChaCha8Rng, model: &mut Model, each: usize, dim: usize, d
         second_bias: vec![0.0; 16],
         out: numbers(rng, 16, 0.3),
         calibration: [1.0, -3.0].repeat(Situation::ALL.len()),
+        serves: vec![1; Situation::ALL.len()],
         traits: numbers(rng, products * TRAITS, 1.0),
     });
 }

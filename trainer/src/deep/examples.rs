@@ -33,6 +33,10 @@ impl Batch {
     pub fn len(&self) -> usize {
         self.targets.len()
     }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
 }
 
 /// Orders and who made them.

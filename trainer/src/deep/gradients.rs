@@ -6,7 +6,7 @@ use endcap_recommender::candidates::{HistoryOrder, Question};
 use endcap_recommender::fitted::{Rows, Situation};
 
 use super::examples::Batch;
-use super::tower::{Candidates, DOWN, TABLES, Tower};
+use super::tower::{Candidates, DOWN, Gradient, TABLES, Tower};
 
 const PRODUCTS: usize = 12;
 const DIM: usize = 6;
@@ -39,7 +39,7 @@ fn every_parameter_has_the_gradient_of_finite_differences() {
     let (batch, candidates) = batch();
     let (_, gradients) = tower.gradients(&batch, &candidates, None).unwrap();
     let mut seen = vec![false; TABLES.len()];
-    for (table, ids, gradient) in gradients {
+    for Gradient { table, ids, values: gradient } in gradients {
         let dim = gradient.len() / ids.len();
         let mut is_moved = false;
         for (at, found) in gradient.iter().enumerate() {

@@ -55,7 +55,6 @@ impl Default for DeepOptions {
 }
 
 /// A training after some epochs, as a checkpoint keeps it.
-#[derive(Serialize, Deserialize)]
 struct State {
     epochs: u32,
     losses: Vec<f32>,
@@ -135,7 +134,7 @@ fn epoch(
         let mut random = ChaCha8Rng::seed_from_u64(seed as u64 ^ 0x5eed);
         random.set_stream((u64::from(epoch) << 32) | u64::from(step));
         let mut batch = examples.batch(orders, seed, epoch);
-        if batch.len() == 0 {
+        if batch.is_empty() {
             continue;
         }
         let candidates = drawer.draw(&mut batch, words, &mut random);

@@ -180,7 +180,9 @@ impl CustomOp3 for LinearCrossEntropy {
         let found = found.ok_or_else(|| Error::Msg("the loss has no forward pass to go back from".to_owned()).bt())?;
         let scale = gradient.to_scalar::<f32>()? / hidden.dim(0)?.max(1) as f32;
         let like = |mut values: Vec<f32>, tensor: &Tensor| {
-            values.iter_mut().for_each(|value| *value *= scale);
+            for value in &mut values {
+                *value *= scale;
+            }
             Tensor::from_vec(values, tensor.shape(), tensor.device())
         };
         let LinearLoss { d_hidden, d_weight, d_bias, .. } = found;

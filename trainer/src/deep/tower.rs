@@ -59,6 +59,18 @@ pub struct Candidates {
     pub words: Rows<(u32, f32)>,
 }
 
+/// Products (or words) and weights, by example.
+type Bags = Rows<(u32, f32)>;
+
+/// The gradients of some rows of a table.
+#[derive(Debug)]
+pub struct Gradient {
+    pub table: usize,
+    pub ids: Vec<u32>,
+    /// rows x dim
+    pub values: Vec<f32>,
+}
+
 /// A step's leaves: which rows of which table.
 struct Leaf {
     table: usize,
@@ -112,7 +124,7 @@ impl Tower {
     }
 
     /// The rows that some bags name, and the bags by place among them.
-    fn bagged(&self, table: usize, dim: usize, bags: &[&Rows<(u32, f32)>]) -> Result<(Leaf, Vec<Rows<(u32, f32)>>)> {
+    fn bagged(&self, table: usize, dim: usize, bags: &[&Bags]) -> Result<(Leaf, Vec<Bags>)> {
         let ids: Vec<u32> = bags.iter().flat_map(|bag| bag.entries.iter().map(|entry| entry.0)).collect();
         let distinct = Distinct::of(&ids);
         let mut places = distinct.places.iter();
@@ -170,13 +182,13 @@ impl Tower {
         self.forward(batch, candidates, None)?.0.to_scalar()
     }
 
-    /// Gradients by table: (row ids, rows x dim).
+    /// The mean loss and the gradients by table.
     pub fn gradients(
         &self,
         batch: &Batch,
         candidates: &Candidates,
         keep: Option<Tensor>,
-    ) -> Result<(f32, Vec<(usize, Vec<u32>, Vec<f32>)>)> {
+    ) -> Result<(f32, Vec<Gradient>)> {
         let (loss, leaves) = self.forward(batch, candidates, keep)?;
         let found = loss.backward()?;
         let value = loss.to_scalar()?;
@@ -184,7 +196,7 @@ impl Tower {
         let mut gradients = Vec::with_capacity(leaves.len());
         for Leaf { table, ids, var } in leaves {
             let Some(gradient) = found.get(&var) else { continue };
-            gradients.push((table, ids, gradient.flatten_all()?.to_vec1()?));
+            gradients.push(Gradient { table, ids, values: gradient.flatten_all()?.to_vec1()? });
         }
         Ok((value, gradients))
     }
@@ -192,9 +204,9 @@ impl Tower {
     /// One step of the optimizer; returns the mean loss before it.
     pub fn step(&mut self, batch: &Batch, candidates: &Candidates, keep: Option<Tensor>, adam: &Adam) -> Result<f32> {
         let (loss, gradients) = self.gradients(batch, candidates, keep)?;
-        for (table, ids, gradient) in gradients {
+        for Gradient { table, ids, values } in gradients {
             if let Some(table) = self.tables.get_mut(table) {
-                table.step(&ids, &gradient, adam);
+                table.step(&ids, &values, adam);
             }
         }
         Ok(loss)

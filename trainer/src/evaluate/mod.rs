@@ -20,13 +20,13 @@ use serde::Serialize;
 pub use measure::{AT, Row, judge};
 pub use protocol::{Asked, Task, Test};
 
+use crate::TrainError;
 use crate::checkpoint::Checkpoints;
 use crate::learn::{LearnOptions, Learned, Learner};
 use crate::load::{Cut, Dataset, load_cut};
 use crate::progress::{Phase, Progress};
 use crate::report::{PhaseRun, Run};
 use crate::tune::{Comparison, Component, Tuned, paired, speaks};
-use crate::{TrainError, machine};
 
 /// What is evaluated, on what.
 #[derive(Clone, Debug, PartialEq)]
@@ -257,9 +257,4 @@ fn settings(
         rank_p50_ms,
         rank_p99_ms,
     }
-}
-
-/// Peak memory of this process so far, in bytes.
-pub fn peak_bytes() -> Option<u64> {
-    machine::peak_bytes()
 }

@@ -26,7 +26,7 @@ pub struct Baskets {
 
 /// Where the count of a product's partners is kept between products, so that a row costs nothing per product of the catalogue.
 #[derive(Debug, Default)]
-struct Counter {
+pub(super) struct Counter {
     both: Vec<u32>,
     touched: Vec<u32>,
 }
@@ -107,7 +107,7 @@ impl Baskets {
         self.count(product, &mut Counter::default())
     }
 
-    fn count(&self, product: u32, counter: &mut Counter) -> Vec<(u32, u32)> {
+    pub(super) fn count(&self, product: u32, counter: &mut Counter) -> Vec<(u32, u32)> {
         counter.both.resize(self.products(), 0);
         for order in self.of_product.row(product) {
             for partner in self.orders.row(*order) {

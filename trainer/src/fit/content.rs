@@ -121,3 +121,36 @@ pub(crate) fn content(catalogue: &Catalogue) -> Rows<Weighted> {
         .collect();
     Rows::from_rows(rows)
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use endcap_recommender::fitted::CatalogueRow;
+
+    use super::*;
+
+    #[test]
+    fn a_product_that_nobody_bought_has_its_like_as_neighbours() {
+        let row = |id: &str, name: &str, subcategory: &str| CatalogueRow {
+            id: id.to_owned(),
+            name: name.to_owned(),
+            subcategory: Some(subcategory.to_owned()),
+            active: true,
+            ..CatalogueRow::default()
+        };
+        let rows = vec![
+            row("A", "LUNCH BAG RED RETROSPOT", "bags"),
+            row("B", "LUNCH BAG PINK POLKADOT", "bags"),
+            row("C", "CAKE STAND 3 TIER", "kitchen"),
+            row("D", "CAKE TINS PANTRY", "kitchen"),
+            row("E", "DOORMAT", "home"),
+        ];
+        let catalogue = Catalogue::build(rows, |_| None);
+        let near = content(&catalogue);
+        let best = |product: u32| {
+            near.row(product).iter().max_by(|a, b| a.weight.total_cmp(&b.weight)).map(|entry| entry.product)
+        };
+        assert_eq!((best(0), best(1), best(2), best(3), best(4)), (Some(1), Some(0), Some(3), Some(2), None));
+        assert!(near.entries.iter().all(|entry| entry.weight > 0.0 && entry.weight <= 1.0001));
+    }
+}

@@ -5,7 +5,7 @@ use faer::linalg::solvers::DenseSolveCore;
 use faer::{Mat, Side};
 use rayon::prelude::*;
 
-use super::associations::Baskets;
+use super::associations::{Baskets, Counter};
 use super::similar::strongest;
 use crate::TrainError;
 
@@ -23,7 +23,8 @@ pub(crate) fn ease(baskets: &Baskets, ridge: f32, keep: usize) -> Result<Rows<We
             *slot = at;
         }
     }
-    let counted: Vec<Vec<(u32, u32)>> = sold.par_iter().map(|product| baskets.partners(*product)).collect();
+    let counted: Vec<Vec<(u32, u32)>> =
+        sold.par_iter().map_init(Counter::default, |counter, product| baskets.count(*product, counter)).collect();
     let mut gram = Mat::<f32>::zeros(sold.len(), sold.len());
     for (at, (product, partners)) in sold.iter().zip(&counted).enumerate() {
         gram[(at, at)] = baskets.item_orders(*product) as f32 + ridge;
@@ -76,7 +77,7 @@ mod tests {
             let rows: Vec<usize> = (0..3).filter(|r| *r != j).collect();
             let cols: Vec<usize> = (0..3).filter(|c| *c != i).collect();
             let minor = g[rows[0]][cols[0]] * g[rows[1]][cols[1]] - g[rows[0]][cols[1]] * g[rows[1]][cols[0]];
-            if (i + j) % 2 == 0 { minor } else { -minor }
+            if (i + j).is_multiple_of(2) { minor } else { -minor }
         };
         for from in 0..3u32 {
             for entry in rows.row(from) {

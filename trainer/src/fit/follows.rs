@@ -63,3 +63,40 @@ pub(crate) fn lateness(sales: View<'_>, products: usize) -> Vec<f32> {
     }
     sums.into_iter().map(|(sum, orders)| sum / (orders + LATE_SHRINKAGE)).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+    use endcap_recommender::fitted::NONE;
+
+    use super::*;
+    use crate::load::{Line, OrderHead, Sales};
+
+    fn sales(orders: &[&[u32]]) -> Sales {
+        let head = OrderHead {
+            at_s: 0,
+            customer: NONE,
+            channel: NONE,
+            city: NONE,
+            area: NONE,
+            country: NONE,
+            month_number: 0,
+            hour: 0,
+        };
+        let line = |product: &u32| Line { product: *product, quantity: 1.0, unit_price: 1, offered: false };
+        Sales::from_orders(orders.iter().map(|order| (head, order.iter().map(line).collect())))
+    }
+
+    #[test]
+    fn nearer_lines_count_more_and_only_what_comes_after() {
+        let sales = sales(&[&[0, 1, 2], &[0, 2]]);
+        let rows = follows(sales.view(), 3, 10);
+        let weight =
+            |from: u32, to: u32| rows.row(from).iter().find(|entry| entry.product == to).map(|entry| entry.weight);
+        assert!((weight(0, 1).unwrap() - 1.0 / 22.0).abs() < 1e-6);
+        assert!((weight(0, 2).unwrap() - 1.5 / 22.0).abs() < 1e-6);
+        assert_eq!(weight(2, 0), None);
+        let late = lateness(sales.view(), 3);
+        assert!((late[0] + 1.0 / 12.0).abs() < 1e-6 && late[1].abs() < 1e-6 && (late[2] - 1.0 / 12.0).abs() < 1e-6);
+    }
+}

@@ -3,7 +3,7 @@
 use endcap_recommender::fitted::{Catalogue, Rows, Similar, Weighted};
 use rayon::prelude::*;
 
-use super::associations::Baskets;
+use super::associations::{Baskets, Counter};
 use super::{content, ease, follows};
 use crate::TrainError;
 use crate::load::View;
@@ -85,8 +85,8 @@ pub(crate) fn knn(baskets: &Baskets, keep: usize) -> Rows<Weighted> {
     let size = |product: u32| f64::from(baskets.item_orders(product)) + COSINE_SHRINKAGE;
     let rows: Vec<Vec<Weighted>> = (0..baskets.products() as u32)
         .into_par_iter()
-        .map(|product| {
-            let partners = baskets.partners(product).into_iter();
+        .map_init(Counter::default, |counter, product| {
+            let partners = baskets.count(product, counter).into_iter();
             let cosines = partners
                 .map(|(partner, both)| (partner, (f64::from(both) / (size(product) * size(partner)).sqrt()) as f32));
             strongest(cosines, keep)
@@ -105,4 +105,27 @@ pub(crate) fn strongest(entries: impl Iterator<Item = (u32, f32)>, keep: usize) 
     }
     entries.sort_unstable_by_key(|entry| entry.0);
     entries.into_iter().map(|(product, weight)| Weighted { product, weight }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+    use super::*;
+
+    #[test]
+    fn cosines_by_hand_and_only_the_strongest_are_kept() {
+        let baskets = Baskets::new(
+            [vec![0, 1], vec![0, 1], vec![0, 2], vec![1, 2, 3]].into_iter(),
+            [(0, 0); 4].into_iter(),
+            5,
+            10,
+        );
+        let rows = knn(&baskets, 2);
+        let weight = |from: u32, to: u32| rows.row(from).iter().find(|entry| entry.product == to).unwrap().weight;
+        assert!((weight(0, 1) - 2.0 / 13.0).abs() < 1e-6);
+        assert!((weight(2, 0) - 1.0 / (12.0f32 * 13.0).sqrt()).abs() < 1e-6);
+        assert!((0..5).all(|product| rows.row(product).len() <= 2) && rows.row(4).is_empty());
+        let kept = strongest([(4, 0.1), (1, -0.5), (2, 0.3), (3, 0.0)].into_iter(), 2);
+        assert_eq!(kept.iter().map(|entry| entry.product).collect::<Vec<_>>(), vec![1, 2]);
+    }
 }

@@ -122,17 +122,28 @@ fn is_held(order: &Order, cut: Option<Cut>) -> bool {
     cut.is_some_and(|cut| order.ordered_at.as_second() >= cut.from_s)
 }
 
+/// An order and the number of one of its lines.
+type LineKey = (String, i64);
+
+/// How much of a line was cancelled.
+#[derive(Default)]
+struct Undone {
+    all: Decimal,
+    /// After the cut.
+    late: Decimal,
+}
+
 /// What was cancelled of each order line, as far as it must be undone: of learned orders what was cancelled after the cut, of held
 /// ones all of it, since a customer did order it.
-fn undone(tables: &Tables<'_>, cut: Option<Cut>) -> Result<HashMap<(String, i64), (Decimal, Decimal)>, TrainError> {
-    let mut found: HashMap<(String, i64), (Decimal, Decimal)> = HashMap::new();
+fn undone(tables: &Tables<'_>, cut: Option<Cut>) -> Result<HashMap<LineKey, Undone>, TrainError> {
+    let mut found: HashMap<LineKey, Undone> = HashMap::new();
     let Some(cut) = cut else { return Ok(found) };
     tables.each(|row: Cancellation| {
         if let (Some(order), Some(line)) = (row.order_id, row.line_no) {
             let sums = found.entry((order, line)).or_default();
-            sums.0 += row.quantity;
+            sums.all += row.quantity;
             if row.cancelled_at.as_second() >= cut.from_s {
-                sums.1 += row.quantity;
+                sums.late += row.quantity;
             }
         }
     })?;
@@ -155,7 +166,7 @@ fn read_lines(
     let catalogue = &products.catalogue;
     tables.each(|mut row: OrderLine| {
         if !undone.is_empty()
-            && let Some((all, late)) = undone.get(&(row.order_id.clone(), row.line_no))
+            && let Some(Undone { all, late }) = undone.get(&(row.order_id.clone(), row.line_no))
         {
             let is_learned = place.get(&row.order_id).is_some_and(|at| *at < before);
             row.quantity += if is_learned { *late } else { *all };

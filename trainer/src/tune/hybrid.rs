@@ -212,7 +212,19 @@ pub(super) fn learn(
     let everything = vec![true; lists.len()];
     let fitted = ranker::cross_fit(&lists, &everything, depth, std::slice::from_ref(&dropped), &options, &|| ())?;
     let logits = fitted.into_iter().next().unwrap_or_default();
-    let served = judged(&info, &logits, blend);
+    let mut served = judged(&info, &logits, blend);
+    // Where the blend is no worse, it ranks: what is served is the better of the two by situation.
+    let mut serves = vec![0; Situation::ALL.len()];
+    for ((situation, own), other) in blend.situations.iter().zip(&mut served).zip(&blend.served) {
+        let mean = |cases: &[Served]| super::mean(&cases.iter().map(Served::ndcg).collect::<Vec<_>>());
+        let is_better = mean(own) > mean(other);
+        if let Some(slot) = serves.get_mut(*situation as usize) {
+            *slot = u32::from(is_better);
+        }
+        if !is_better {
+            own.clone_from(other);
+        }
+    }
     progress.advance(1);
 
     let blend_ndcg = ndcgs(&blend.served);
@@ -232,6 +244,7 @@ pub(super) fn learn(
     }
     let mut ranker = ranker::learn(&lists, depth, &dropped, &options)?;
     ranker.calibration = calibration(&info, &logits);
+    ranker.serves = serves;
     drop_from(model, &dropped);
     let generators: Vec<Metric> =
         tuned.metrics.drain(..).filter(|metric| metric.name.matches('.').count() > 1).collect();
@@ -278,6 +291,9 @@ fn calibration(info: &[Shown], logits: &[Vec<f32>]) -> Vec<f32> {
 
 fn top_scores(info: &[Shown], logits: &[Vec<f32>], ranker: &endcap_recommender::fitted::Ranker, tuned: &mut Tuned) {
     for situation in Situation::ALL {
+        if !ranker.serves(situation) {
+            continue;
+        }
         let tops: Vec<f64> = info
             .iter()
             .zip(logits)

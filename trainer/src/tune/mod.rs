@@ -24,6 +24,7 @@ pub use metric::{Interval, bootstrap, ndcg, paired};
 pub use window::{Window, choose};
 
 use crate::fit::{associations, popularity, repeat};
+use crate::learn::LearnOptions;
 use crate::load::{Dataset, View};
 use crate::options::{Architecture, Hyper};
 use crate::progress::{Phase, Progress, check};
@@ -189,12 +190,12 @@ pub fn tune(
     data: &Dataset,
     mut model: Model,
     window: Window,
-    architecture: Architecture,
-    hyper: &Hyper,
-    seed: i64,
+    options: &LearnOptions,
     active: Option<&Active>,
     progress: &dyn Progress,
 ) -> Result<Tuned, TrainError> {
+    let LearnOptions { architecture, hyper, seed, .. } = options;
+    let (architecture, seed) = (*architecture, *seed);
     let trained_until = model.settings.trained_until;
     let settings = model.settings.clone();
     let (before, inside) = data.sales.view().split_at(window.from_s);

@@ -240,6 +240,10 @@ pub fn folder(shop: &Shop) -> tempfile::TempDir {
 pub fn program(folder: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_endcap-trainer"));
     command.current_dir(folder).args(["--data", "data", "--model", "shop", "--json"]).args(arguments);
+    // Most tests are about everything around what is learned: counts are enough, and quick.
+    if !arguments.contains(&"--architecture") {
+        command.args(["--architecture", "Rules"]);
+    }
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
 }
