@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
+use endcap_recommender::candidates::Signal;
 use endcap_recommender::fitted::{Deep, Model, OBJECTS};
 use serde::{Deserialize, Serialize};
 
@@ -188,7 +189,8 @@ impl Learner<'_> {
 
     fn fit(&self, data: &Dataset, tuned: &Tuned) -> Result<((Model, FitFacts), bool), TrainError> {
         let products = data.catalogue.len() as u64;
-        let deep_kept = tuned.components.iter().all(|component| component.name != "deep" || component.kept);
+        let blended = tuned.settings.weights.values().any(|weights| weights.contains_key(&Signal::Deep));
+        let deep_kept = blended || tuned.components.iter().all(|component| component.name != "deep" || component.kept);
         let epochs = if deep_kept { self.epochs() } else { 0 };
         self.progress.begin(Phase::Fit, products + 3 + SIMILAR_STEPS + epochs * (products / 10).max(1));
         if let (Some(model), Some(facts)) = (self.read_model("fit"), self.checkpoints.read_json("fit-facts")) {

@@ -1,8 +1,10 @@
 //! The ranker's part of tuning: lists from the window's questions, cross-fitted judgement, ablation, calibration.
 
+use std::collections::BTreeMap;
+
 use endcap_recommender::artifact::Metric;
 use endcap_recommender::candidates::{Scratch, Signal};
-use endcap_recommender::fitted::{Model, NONE, Situation};
+use endcap_recommender::fitted::{Deep, Model, NONE, Ranker, SignalWeights, Situation};
 use endcap_recommender::ranking::{inputs, shortlist};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -126,6 +128,17 @@ fn lists(model: &Model, all: &[(Situation, Vec<Case>)], seed: i64) -> Vec<Shown>
     found
 }
 
+/// The lists, apart from what judging needs to know of them.
+fn questions(model: &Model, all: &[(Situation, Vec<Case>)], seed: i64) -> (Vec<Shown>, Vec<List>) {
+    let parts = lists(model, all, seed).into_iter().map(|mut shown| {
+        let list = std::mem::take(&mut shown.list);
+        // Judging needs to know only which rows were right.
+        shown.list = List { right: list.right.clone(), ..List::default() };
+        (shown, list)
+    });
+    parts.unzip()
+}
+
 /// NDCG, recall and hit of every question that is judged, by situation and place.
 fn judged(shown: &[Shown], logits: &[Vec<f32>], blend: &Judged) -> Vec<Vec<Served>> {
     let mut served: Vec<Vec<Served>> = blend.served.iter().map(|cases| vec![Served::default(); cases.len()]).collect();
@@ -156,37 +169,29 @@ pub(super) fn learn(
     progress: &dyn Progress,
 ) -> Result<Option<Vec<Vec<Served>>>, TrainError> {
     check(progress, Phase::Tune)?;
-    let shown = lists(model, all, seed);
+    let (mut info, mut lists) = questions(model, all, seed);
     progress.advance(1);
-    let (info, lists): (Vec<Shown>, Vec<List>) = shown
-        .into_iter()
-        .map(|mut shown| {
-            let list = std::mem::take(&mut shown.list);
-            // Judging needs to know only which rows were right.
-            shown.list = List { right: list.right.clone(), ..List::default() };
-            (shown, list)
-        })
-        .unzip();
     let options = NetOptions { epochs: hyper.ranker_epochs, seed, ..NetOptions::default() };
     let depth = hyper.ranker_depth;
-    let is_judged: Vec<bool> = info.iter().map(|shown| shown.case.is_some()).collect();
-    let judge_all = |logits: &[Vec<f32>]| ndcgs(&judged(&info, logits, blend));
+    let sizes: Vec<usize> = blend.served.iter().map(Vec::len).collect();
     // What generators are worth is found on the judged questions alone, which halves the work.
-    let fit = |left_out: &[Vec<Signal>]| -> Result<Vec<Vec<f64>>, TrainError> {
+    let fit = |info: &[Shown], lists: &[List], left_out: &[Vec<Signal>]| -> Result<Vec<Vec<f64>>, TrainError> {
         let done = || progress.advance(1);
-        let logits = ranker::cross_fit(&lists, &is_judged, depth, left_out, &options, &done)?;
-        Ok(logits.iter().map(|logits| judge_all(logits)).collect())
+        let is_judged: Vec<bool> = info.iter().map(|shown| shown.case.is_some()).collect();
+        let logits = ranker::cross_fit(lists, &is_judged, depth, left_out, &options, &done)?;
+        Ok(logits.iter().map(|logits| ndcgs(&judged(info, logits, blend))).collect())
     };
     let present: Vec<(&str, &[Signal])> =
         COMPONENTS.into_iter().filter(|(name, _)| *name != "deep" || model.deep.is_some()).collect();
     let left_out: Vec<Vec<Signal>> =
         std::iter::once(Vec::new()).chain(present.iter().map(|(_, signals)| signals.to_vec())).collect();
-    let measured = fit(&left_out)?;
+    let measured = fit(&info, &lists, &left_out)?;
     let whole = measured.first().cloned().unwrap_or_default();
     let mut dropped: Vec<Signal> = Vec::new();
     for ((name, signals), without) in present.into_iter().zip(measured.iter().skip(1)) {
         let (difference, interval) = paired(&whole, without, seed);
-        let kept = difference > 0.0;
+        // What carries one situation stays, even when it is worth nothing over all of them.
+        let kept = difference > 0.0 || carries(&whole, without, &sizes, seed);
         if !kept {
             dropped.extend(signals);
         }
@@ -200,12 +205,21 @@ pub(super) fn learn(
         });
     }
     check(progress, Phase::Tune)?;
-    // Two that do the same are each worth nothing while the other stands: they only go together if that costs nothing.
+    // Two that do the same are each worth nothing while the other stands: they only go together if that costs nothing, from the
+    // shortlist on.
+    let before = (model.settings.weights.clone(), model.deep.clone());
     if !dropped.is_empty() {
-        let without = fit(std::slice::from_ref(&dropped))?;
-        if without.first().is_none_or(|without| super::mean(without) < super::mean(&whole)) {
+        drop_from(model, &dropped);
+        let (slim_info, slim_lists) = questions(model, all, seed);
+        let without = fit(&slim_info, &slim_lists, std::slice::from_ref(&dropped))?;
+        let hurts =
+            |without: &Vec<f64>| super::mean(without) < super::mean(&whole) || carries(&whole, without, &sizes, seed);
+        if without.first().is_none_or(hurts) {
             dropped.clear();
             tuned.components.iter_mut().for_each(|component| component.kept = true);
+            (model.settings.weights, model.deep) = before.clone();
+        } else {
+            (info, lists) = (slim_info, slim_lists);
         }
     }
     check(progress, Phase::Tune)?;
@@ -239,13 +253,14 @@ pub(super) fn learn(
     });
     if interval.low <= 0.0 {
         // What the generators are worth to a ranker that stays out says nothing of the blend, which keeps them all.
+        (model.settings.weights, model.deep) = before;
         tuned.components.iter_mut().filter(|one| one.name != "ranker").for_each(|one| one.kept = true);
         return Ok(None);
     }
     let mut ranker = ranker::learn(&lists, depth, &dropped, &options)?;
     ranker.calibration = calibration(&info, &logits);
     ranker.serves = serves;
-    drop_from(model, &dropped);
+    restore(model, before, &ranker);
     let generators: Vec<Metric> =
         tuned.metrics.drain(..).filter(|metric| metric.name.matches('.').count() > 1).collect();
     tuned.metrics = served_metrics(blend, &served, seed);
@@ -260,13 +275,36 @@ pub(super) fn learn(
     Ok(Some(served))
 }
 
-/// A generator that is not worth its place weighs nothing in the blend either.
+/// Whether what was left out is surely missed in some situation.
+fn carries(whole: &[f64], without: &[f64], sizes: &[usize], seed: i64) -> bool {
+    let mut from = 0;
+    sizes.iter().any(|size| {
+        let cases = from..from + size;
+        from = cases.end;
+        let (Some(whole), Some(without)) = (whole.get(cases.clone()), without.get(cases)) else { return false };
+        paired(whole, without, seed).1.low > 0.0
+    })
+}
+
+/// A generator that is not worth its place weighs nothing in the blend either, which makes the ranker's shortlist.
 fn drop_from(model: &mut Model, dropped: &[Signal]) {
     for weights in model.settings.weights.values_mut() {
         weights.retain(|signal, _| !dropped.contains(signal));
     }
     if dropped.contains(&Signal::Deep) {
         model.deep = None;
+    }
+}
+
+/// Where the blend serves, it serves as it was judged: with all its generators.
+fn restore(model: &mut Model, before: (BTreeMap<Situation, SignalWeights>, Option<Deep>), ranker: &Ranker) {
+    for (situation, weights) in before.0 {
+        if !ranker.serves(situation) {
+            model.settings.weights.insert(situation, weights);
+        }
+    }
+    if model.settings.weights.values().any(|weights| weights.contains_key(&Signal::Deep)) {
+        model.deep = before.1;
     }
 }
 
@@ -289,7 +327,7 @@ fn calibration(info: &[Shown], logits: &[Vec<f32>]) -> Vec<f32> {
         .collect()
 }
 
-fn top_scores(info: &[Shown], logits: &[Vec<f32>], ranker: &endcap_recommender::fitted::Ranker, tuned: &mut Tuned) {
+fn top_scores(info: &[Shown], logits: &[Vec<f32>], ranker: &Ranker, tuned: &mut Tuned) {
     for situation in Situation::ALL {
         if !ranker.serves(situation) {
             continue;
