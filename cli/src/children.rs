@@ -38,8 +38,23 @@ const READY_WITHIN: Duration = Duration::from_secs(60);
 const END_WITHIN: Duration = Duration::from_secs(15);
 
 impl Running {
-    /// Starts a program and waits for its ready line. Its log goes to `<logs>/<label>.log`.
+    /// Starts a program and waits until it is ready. Its log goes to `<logs>/<label>.log`.
     pub async fn start(program: &str, label: &str, args: &[String], logs: &Path) -> Result<Self> {
+        Self::until(program, label, args, logs, |fields| fields.get("ready") == Some(&true.into())).await
+    }
+
+    /// Starts a program and waits until it has named its addresses; it may still wait for something itself.
+    pub async fn listening(program: &str, label: &str, args: &[String], logs: &Path) -> Result<Self> {
+        Self::until(program, label, args, logs, |fields| fields.contains_key("ready")).await
+    }
+
+    async fn until(
+        program: &str,
+        label: &str,
+        args: &[String],
+        logs: &Path,
+        is_enough: impl Fn(&BTreeMap<String, serde_json::Value>) -> bool,
+    ) -> Result<Self> {
         let path = sibling(program)?;
         let log = logs.join(format!("{label}.log"));
         let log_file = std::fs::OpenOptions::new()
@@ -64,7 +79,7 @@ impl Running {
         let ready = tokio::time::timeout(READY_WITHIN, async {
             while let Some(line) = lines.next_line().await? {
                 let parsed: Option<BTreeMap<String, serde_json::Value>> = serde_json::from_str(&line).ok();
-                if let Some(fields) = parsed.filter(|fields| fields.get("ready") == Some(&true.into())) {
+                if let Some(fields) = parsed.filter(|fields| is_enough(fields)) {
                     return Ok(Some(fields));
                 }
             }
@@ -111,6 +126,12 @@ impl Running {
     /// Ends it at once, as a crash would.
     pub async fn kill(&mut self) -> Result<()> {
         self.child.kill().await.with_context(|| format!("failed to kill {}", self.name))
+    }
+
+    /// Why it has ended, if it has.
+    pub fn is_over(&mut self) -> Option<String> {
+        let status = self.child.try_wait().ok()??;
+        Some(format!("{} ended ({status}): {}", self.name, last_error(&self.log)))
     }
 
     /// Resolves when it has ended by itself, with why.

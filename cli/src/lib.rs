@@ -2,6 +2,7 @@
 //! whole-system tests run what the program runs.
 
 pub mod children;
+pub mod client;
 pub mod demo;
 pub mod evaluate;
 mod progress;
@@ -9,4 +10,5 @@ pub mod serve;
 pub mod simulate;
 pub mod stack;
 pub mod train;
+pub mod up;
 pub mod world;

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use endcap::{children, demo, evaluate, serve, simulate, train, world};
+use endcap::{children, client, demo, evaluate, serve, simulate, train, up, world};
 
 #[derive(Debug, Parser)]
 #[command(
@@ -12,6 +12,8 @@ use endcap::{children, demo, evaluate, serve, simulate, train, world};
     about = "From sales data to recommendations: data, training, serving and their proof on one machine"
 )]
 struct Cli {
+    #[command(flatten)]
+    server: client::Server,
     #[command(subcommand)]
     command: Command,
 }
@@ -31,6 +33,10 @@ enum Command {
     Simulate(simulate::SimulateArgs),
     /// The story of `make demo`
     Demo(demo::DemoArgs),
+    /// The operator on this machine: models, versions, canary, experiments, retraining, with a console
+    Up(up::UpArgs),
+    #[command(flatten)]
+    Client(client::Verb),
 }
 
 #[derive(Debug, Subcommand)]
@@ -65,7 +71,8 @@ async fn pass(command: &str, passed: Passed) -> anyhow::Result<i32> {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let result = match Cli::parse().command {
+    let Cli { server, command } = Cli::parse();
+    let result = match command {
         Command::Data(DataCommand::Generate(args)) => world::generate(args).await.map(|()| 0),
         Command::Data(DataCommand::Check(passed)) => pass("check", passed).await,
         Command::Data(DataCommand::Prepare(passed)) => pass("prepare", passed).await,
@@ -76,6 +83,8 @@ async fn main() -> ExitCode {
         Command::Serve(args) => serve::serve(args).await.map(|()| 0),
         Command::Simulate(args) => simulate::simulate(args).await,
         Command::Demo(args) => demo::demo(args).await,
+        Command::Up(args) => up::up(args).await.map(|()| 0),
+        Command::Client(verb) => client::run(&server, verb).await,
     };
     match result {
         Ok(code) => ExitCode::from(u8::try_from(code).unwrap_or(1)),

@@ -168,7 +168,7 @@ async fn start_router(
 }
 
 /// The key that signs routing tables on this machine; made once, readable by its owner alone.
-fn signing_key(state: &Path) -> Result<KeyPair> {
+pub fn signing_key(state: &Path) -> Result<KeyPair> {
     use std::io::Write;
     use std::os::unix::fs::OpenOptionsExt;
 

@@ -75,6 +75,9 @@ pub struct TrainingArguments {
     /// Write the outcome here as JSON of at most 4 KB
     #[arg(long, value_name = "FILE")]
     pub termination_message: Option<PathBuf>,
+    /// End when standard input is closed
+    #[arg(long)]
+    pub exit_with_stdin: bool,
     /// Progress and outcome as JSON lines, even on a terminal
     #[arg(long)]
     pub json: bool,
@@ -155,6 +158,13 @@ pub fn run(arguments: &Arguments) -> ExitCode {
     // Another subscriber may stand already when the CLI calls this.
     let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
     let arguments = &arguments.training;
+    if arguments.exit_with_stdin {
+        // Whoever started it is gone: what is published stands, what is not goes on from its checkpoints another time.
+        std::thread::spawn(|| {
+            let _ = std::io::copy(&mut std::io::stdin().lock(), &mut std::io::sink());
+            std::process::exit(5);
+        });
+    }
     let result = arguments.options().and_then(|options| run_options(arguments, &options));
     if let Some(path) = &arguments.termination_message {
         write_message(path, &message(&result));

@@ -109,11 +109,11 @@ pub struct ExperimentSpec {
     pub start_time: Option<Time>,
     /// It does not conclude earlier. Whole weeks are wise: shoppers have weekdays.
     #[serde(default = "a_week")]
-    #[schemars(extend("x-kubernetes-validations" = between("1m", "8784h")))]
+    #[schemars(extend("x-kubernetes-validations" = between("10s", "8784h")))]
     pub min_duration: DurationText,
     /// It concludes then at the latest.
     #[serde(default = "four_weeks")]
-    #[schemars(extend("x-kubernetes-validations" = between("1m", "8784h")))]
+    #[schemars(extend("x-kubernetes-validations" = between("10s", "8784h")))]
     pub max_duration: DurationText,
     /// The figure that decides.
     #[x_kube(validation = Rule::new("self == oldSelf").message("primaryMetric cannot change: create another Experiment"))]

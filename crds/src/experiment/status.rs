@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::common::conditions::{Conditions, conditions};
 use crate::common::text::{DecimalText, DnsLabel, ShortText};
+use crate::recommender_model::status::{GateVerdict, GateWindow};
 
 /// What is observed of an experiment.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -47,9 +48,20 @@ pub struct ExperimentStatus {
         extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"])
     )]
     pub arms: Vec<ArmResult>,
+    /// The guardrails' window.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub window: Option<GateWindow>,
+    /// The guardrails of the last window.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    pub guardrails: Vec<GateVerdict>,
     /// p-value of the check that the arms got their shares.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub srm_p_value: Option<DecimalText>,
+    /// How often the sample ratio was looked at.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0))]
+    pub ratio_looks: Option<i32>,
     /// The arm that won.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub winner: Option<DnsLabel>,

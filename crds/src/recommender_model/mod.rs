@@ -8,6 +8,7 @@ pub mod platform;
 pub mod recommendation;
 pub mod retraining;
 pub mod rollout;
+pub mod rollout_status;
 pub mod routing;
 pub mod serving;
 pub mod status;

@@ -12,7 +12,7 @@ use crate::common::text::{DecimalText, DurationText, Identifier};
 #[serde(rename_all = "camelCase", default)]
 pub struct Monitoring {
     /// Length of one drift window.
-    #[schemars(extend("x-kubernetes-validations" = between("1m", "24h")))]
+    #[schemars(extend("x-kubernetes-validations" = between("10s", "24h")))]
     pub interval: DurationText,
     /// Signals that are watched; without it scores, the rate of unknown customers and products, and the top features.
     #[serde(skip_serializing_if = "Vec::is_empty")]

@@ -29,7 +29,7 @@ pub struct Retraining {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub trigger: Option<Token>,
     /// Rest between two trainings that were not asked for by hand.
-    #[schemars(extend("x-kubernetes-validations" = at_least("1m")))]
+    #[schemars(extend("x-kubernetes-validations" = at_least("1s")))]
     pub cooldown: DurationText,
     /// How many trainings there may be in how long. Required when drift may start trainings.
     #[serde(skip_serializing_if = "Option::is_none")]

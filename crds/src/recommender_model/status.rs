@@ -5,9 +5,12 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::common::conditions::{Conditions, conditions};
-use crate::common::text::{DecimalText, DnsLabel, Identifier, MessageText, ShortText, VersionName};
+use crate::common::text::{DnsLabel, Identifier, MessageText, ShortText, Token, VersionName};
 
-pub use super::status_parts::{DriftStatus, LastTrigger, RetrainingStatus, TrainingStatus, TriggerType, WorstDrift};
+pub use super::rollout_status::{ArmCounts, Ending, GateVerdict, GateWindow, RolloutPhase, RolloutStatus, Verdict};
+pub use super::status_parts::{
+    DriftStatus, LastTrigger, PendingTraining, RetrainingStatus, TrainingStatus, TriggerType, WorstDrift,
+};
 
 /// What is observed of a model.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -36,6 +39,9 @@ pub struct RecommenderModelStatus {
     /// The version that served before, kept warm for a way back.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub previous_version: Option<VersionName>,
+    /// spec.rollout.retryToken when it was last honoured.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retry_token_seen: Option<Token>,
     /// The highest version number ever allocated; it never falls.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0))]
@@ -109,66 +115,6 @@ pub struct RejectedVersion {
     pub reason: Identifier,
     /// When it was rejected.
     pub time: Time,
-}
-
-/// A rollout that is under way.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct RolloutStatus {
-    /// The candidate.
-    pub version: VersionName,
-    /// Name of the policy's step.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub step: Option<DnsLabel>,
-    /// Percent of the units that the candidate gets.
-    #[schemars(range(min = 0, max = 100))]
-    pub weight: i32,
-    /// When the rollout began.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub started_at: Option<Time>,
-    /// When the step began.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub step_started_at: Option<Time>,
-    /// When the step is given up.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub deadline: Option<Time>,
-    /// The gate that was judged last.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub last_gate: Option<GateVerdict>,
-    /// Why the weight is held.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub held_reason: Option<MessageText>,
-}
-
-/// The verdict of one gate over one window.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct GateVerdict {
-    /// Name of the gate.
-    pub name: DnsLabel,
-    /// Only Pass moves forward, only Fail counts to a rollback.
-    pub verdict: Verdict,
-    /// What was measured.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub value: Option<DecimalText>,
-    /// What it was held against.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub threshold: Option<DecimalText>,
-    /// How many requests it rests on.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 0))]
-    pub samples: Option<i64>,
-    /// The number of the window in this step.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 0))]
-    pub window: Option<i32>,
-}
-
-/// A gate's answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub enum Verdict {
-    Pass,
-    Fail,
-    Inconclusive,
 }
 
 /// One arm as the routers serve it.

@@ -4,7 +4,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::common::text::{DecimalText, Identifier, MessageText, ObjectName, ShortText, VersionName};
+use crate::common::text::{DecimalText, Identifier, MessageText, ObjectName, ShortText, Token, VersionName};
 
 /// A training that is under way.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -42,6 +42,15 @@ pub struct RetrainingStatus {
     /// What started the last training.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_trigger: Option<LastTrigger>,
+    /// A training that was decided on and whose version is about to be created.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pending: Option<PendingTraining>,
+    /// spec.retraining.trigger when it was last honoured.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub handled_token: Option<Token>,
+    /// Why the last trigger started nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub skipped: Option<MessageText>,
     /// When the schedule fires next.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next_schedule: Option<Time>,
@@ -59,6 +68,24 @@ pub struct RetrainingStatus {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0))]
     pub consecutive_rejected: Option<i32>,
+}
+
+/// A training that was decided on: its number is taken before the version is created, so that no number is used twice.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct PendingTraining {
+    /// Number of the version.
+    #[schemars(range(min = 1))]
+    pub version: i32,
+    /// Kind of the trigger.
+    #[serde(rename = "type")]
+    pub type_: TriggerType,
+    /// What it said.
+    pub reason: MessageText,
+    /// Value of spec.retraining.trigger when it was manual.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<Token>,
+    /// When it was decided.
+    pub time: Time,
 }
 
 /// What started a training.

@@ -19,6 +19,8 @@ pub struct Case {
     pub targets: Vec<u32>,
     /// Questions of one customer have one number: they must not be learned from and judged by at once.
     pub group: u32,
+    /// When the order was placed, in seconds since 1970.
+    pub at_s: i64,
 }
 
 /// Orders that make a cart question.
@@ -107,7 +109,7 @@ pub fn cases(
                 continue;
             }
             let group = head.customer().unwrap_or(u32::MAX - at as u32);
-            list.push(Case { question: asker.question(head, cart), targets, group });
+            list.push(Case { question: asker.question(head, cart), targets, group, at_s: head.at_s });
         }
     }
     found

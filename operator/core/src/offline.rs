@@ -1,0 +1,126 @@
+//! Offline gates: what a version must show in its evaluation before it takes any traffic, on the same data as the active version.
+
+use endcap_crds::model_version::status::{Metric, ModelVersionStatus, VersionPhase};
+use endcap_crds::promotion_policy::PromotionPolicySpec;
+use endcap_crds::promotion_policy::offline::OfflineGate;
+use endcap_crds::reasons::{condition, event, reason};
+
+use crate::conditions::{self, Said};
+use crate::decide::Deciding;
+use crate::observed::Version;
+use crate::plan::About;
+use crate::text::number;
+
+/// Judges every ready version once; its answer is a condition, which later looks keep as long as nothing it rests on has changed.
+pub fn judge(cx: &mut Deciding<'_>) {
+    let ready: Vec<&Version> = cx.seen.versions.iter().filter(|version| !version.deleting).collect();
+    for version in ready {
+        let Some(status) = cx.plan.versions.get(&version.name) else { continue };
+        if status.phase != Some(VersionPhase::Ready) {
+            continue;
+        }
+        let was = conditions::find(&status.conditions, condition::GATES_PASSED).map(|one| one.status == "True");
+        let verdict = verdict(&cx.policy, version, status);
+        let (is_passed, text) = match verdict {
+            Ok(text) => (true, text),
+            Err(text) => (false, text),
+        };
+        let why = if is_passed { "GatesPassed" } else { reason::GATE_FAILED };
+        if let Some(status) = cx.plan.versions.get_mut(&version.name) {
+            let said = Said::new(condition::GATES_PASSED, is_passed, why, text.clone());
+            conditions::set(&mut status.conditions, &said, version.generation, cx.now);
+        }
+        if was != Some(is_passed) {
+            if is_passed {
+                cx.plan.say(About::Version(version.name.clone()), event::GATE_PASSED, text);
+            } else {
+                cx.plan.warn(About::Version(version.name.clone()), event::VERSION_REJECTED, text);
+            }
+        }
+    }
+}
+
+/// Whether the offline gates said no.
+pub fn is_refused(cx: &Deciding<'_>, version: &str) -> bool {
+    let status = cx.plan.versions.get(version);
+    let gates = status.and_then(|status| conditions::find(&status.conditions, condition::GATES_PASSED));
+    gates.is_none_or(|gates| gates.status != "True")
+}
+
+/// What the gates say, with the numbers.
+fn verdict(policy: &PromotionPolicySpec, version: &Version, status: &ModelVersionStatus) -> Result<String, String> {
+    let offline = &policy.offline;
+    let metrics = status.metrics.as_deref().unwrap_or_default();
+    let mut passed = Vec::new();
+    for gate in &offline.gates {
+        let found = |metrics: &[Metric]| {
+            let of_split = metrics.iter().filter(|metric| metric.split == offline.split);
+            of_split.filter(|metric| metric.name == gate.metric).find_map(|metric| number(&metric.value))
+        };
+        let Some(own) = found(metrics) else {
+            return Err(format!(
+                "the evaluation of {} has no {} on split {}: name one of those in status.metrics in the policy's gate {}",
+                version.name, gate.metric, offline.split, gate.name
+            ));
+        };
+        passed.push(held_against(gate, own, compared(gate, status), version, offline.require_same_dataset)?);
+    }
+    Ok(if passed.is_empty() { "the policy has no offline gates".to_owned() } else { passed.join("; ") })
+}
+
+/// This version's figure and the active version's, on the same split of the same data.
+fn compared(gate: &OfflineGate, status: &ModelVersionStatus) -> Option<(f64, f64)> {
+    let baselines = status.baseline_metrics.as_deref().unwrap_or_default();
+    let baseline = baselines.iter().find(|metric| metric.name == gate.metric)?;
+    let own = status.metrics.as_deref().unwrap_or_default();
+    let own = own.iter().find(|metric| metric.name == gate.metric && metric.split == baseline.split)?;
+    Some((number(&own.value)?, number(&baseline.value)?))
+}
+
+fn held_against(
+    gate: &OfflineGate,
+    own: f64,
+    compared: Option<(f64, f64)>,
+    version: &Version,
+    same_dataset: bool,
+) -> Result<String, String> {
+    let metric = &gate.metric;
+    let mut said = format!("{metric} {own:.4}");
+    if let Some(min) = gate.min.as_ref().and_then(number) {
+        if own < min {
+            return Err(format!("{metric} {own:.4} is below {min}"));
+        }
+        said.push_str(&format!(" >= {min}"));
+    }
+    if let Some(max) = gate.max.as_ref().and_then(number) {
+        if own > max {
+            return Err(format!("{metric} {own:.4} is above {max}"));
+        }
+        said.push_str(&format!(" <= {max}"));
+    }
+    if let Some(percent) = gate.max_regression_percent.as_ref().and_then(number) {
+        match (compared, &version.spec.parent_version) {
+            (Some((own, baseline)), _) => {
+                let limit = baseline * (1.0 - percent / 100.0);
+                if own < limit {
+                    return Err(format!(
+                        "{metric} {own:.4} is below {limit:.4}, {percent}% under the active version's {baseline:.4} on the same data"
+                    ));
+                }
+                said.push_str(&format!(
+                    " >= {limit:.4} ({percent}% under the active version's {baseline:.4} on the same data)"
+                ));
+            }
+            (None, Some(parent)) if same_dataset => {
+                return Err(format!(
+                    "{metric} of {parent} was not measured on the data of {}: too few orders came after it was trained; train again later, or set offline.requireSameDataset: false",
+                    version.name
+                ));
+            }
+            (None, Some(parent)) => said.push_str(&format!(", with too few orders since {parent} was trained to compare with it")),
+            // Nothing served when it was trained: there is nothing to be worse than.
+            (None, None) => said.push_str(", with no active version to compare with"),
+        }
+    }
+    Ok(said)
+}
