@@ -227,7 +227,11 @@ mod tests {
     fn an_order_is_described_feature_by_feature() {
         let mut profile = Profile::default();
         // Thursday 1 January 1970, 05:00.
-        profile.add(&OrderFacts { at_s: 5 * 3_600, has_customer: true, lines: vec![(2.0, Some(1.5)), (1.0, Some(4.0))] });
+        profile.add(&OrderFacts {
+            at_s: 5 * 3_600,
+            has_customer: true,
+            lines: vec![(2.0, Some(1.5)), (1.0, Some(4.0))],
+        });
         profile.add(&OrderFacts { at_s: 86_400, has_customer: false, lines: vec![(3.0, None)] });
         assert_eq!((profile.orders, profile.with_customer, profile.lines, profile.without_price), (2, 1, 3, 1));
         assert_eq!(profile.weekday, [0, 0, 0, 1, 1, 0, 0]);

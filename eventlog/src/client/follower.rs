@@ -177,7 +177,11 @@ impl Follower {
 
 /// What the log said when it was asked for more.
 pub(super) enum Asked {
-    News { updates: Vec<LiveUpdate>, next: u64, caught_up: bool },
+    News {
+        updates: Vec<LiveUpdate>,
+        next: u64,
+        caught_up: bool,
+    },
     /// What would come next is not there: forgotten, or another log.
     Again(String),
 }

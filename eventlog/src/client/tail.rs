@@ -113,14 +113,9 @@ impl EventTail {
     }
 
     /// Where the log can be read from: the wanted place where it still is one, else the oldest event.
-    async fn begin(
-        &self,
-        wanted: Option<&TailPlace>,
-        tell: &mpsc::Sender<Tail>,
-    ) -> Result<Option<Place>, ClientError> {
+    async fn begin(&self, wanted: Option<&TailPlace>, tell: &mpsc::Sender<Tail>) -> Result<Option<Place>, ClientError> {
         let timeout = self.options.timeout.max(Duration::from_secs(1));
-        let answer =
-            self.http.call(Method::GET, "/v1/log/status", &[], Bytes::new(), timeout, 1024 * 1024).await?;
+        let answer = self.http.call(Method::GET, "/v1/log/status", &[], Bytes::new(), timeout, 1024 * 1024).await?;
         if answer.status != StatusCode::OK {
             return Err(answer.refusal());
         }
