@@ -12,7 +12,7 @@ use utoipa::IntoParams;
 use super::types::{By, KpiRow, Kpis};
 use super::{App, Asked, Window, bad, money, query, rate, time};
 use crate::fold::{Cell, Grain, Slice};
-use crate::stats::list_figures;
+use crate::stats::diversity;
 
 const MAX_ROWS: usize = 20_000;
 
@@ -107,6 +107,6 @@ fn row(start: i64, slice: &Slice, cell: &Cell, products: Option<usize>) -> KpiRo
         users: cell.units.count(),
         distinct_products: distinct,
         coverage: products.filter(|products| *products > 0).map(|products| (distinct / products as f64).min(1.0)),
-        diversity: list_figures(&sample).map(|figures| figures.diversity.value),
+        diversity: diversity(&sample),
     }
 }

@@ -287,8 +287,6 @@ impl State {
             OrderFacts { at_s: at_ms.div_euclid(1_000), has_customer: event.customer_id.is_some(), lines: Vec::new() };
         for (product, quantity, price) in single.chain(several) {
             let product = product_key(product);
-            let double = |value: Decimal| value.to_f64().unwrap_or_default();
-            facts.lines.push((double(quantity), price.map(double)));
             self.counts.lines_without_price += u64::from(price.is_none());
             let money = price.map(|price| price.saturating_mul(quantity));
             match lines.iter_mut().find(|(held, ..)| *held == product) {
@@ -301,6 +299,10 @@ impl State {
                 }
                 None => lines.push((product, quantity, money)),
             }
+        }
+        for (_, quantity, money) in &lines {
+            let double = |value: Decimal| value.to_f64().unwrap_or_default();
+            facts.lines.push((double(*quantity), money.and_then(|money| money.checked_div(*quantity)).map(double)));
         }
         if self.orders_seen.insert(order, at_ms).is_some() {
             self.counts.repeated_purchases += 1;

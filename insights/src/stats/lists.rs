@@ -75,6 +75,16 @@ fn jackknife(left_out: impl Iterator<Item = f64>) -> f64 {
     ((count - 1.0) / count * values.iter().map(|value| (value - mean).powi(2)).sum::<f64>()).sqrt()
 }
 
+/// [`ListFigures::diversity`] without its error, for where many are wanted.
+pub fn diversity(lists: &[&ListShown]) -> Option<f64> {
+    let mut counts: HashMap<u32, u64> = HashMap::new();
+    lists.iter().flat_map(|list| &list.products).for_each(|product| *counts.entry(*product).or_default() += 1);
+    let items: u64 = counts.values().sum();
+    let pairs = items as f64 * (items as f64 - 1.0);
+    let same: f64 = counts.values().map(|count| *count as f64 * (*count as f64 - 1.0)).sum();
+    (items > 0).then(|| if pairs > 0.0 { 1.0 - same / pairs } else { 0.0 })
+}
+
 /// Share of the shown items that the most shown products have: one in a hundred of a catalogue of `products`, at least one.
 pub fn top_share(lists: &[&ListShown], products: usize) -> Option<f64> {
     let mut counts: BTreeMap<u32, u64> = BTreeMap::new();
@@ -102,6 +112,7 @@ mod tests {
         assert!((figures.distinct.value - 3.0).abs() < 1e-12);
         // Counts 3, 2, 1 of 6: 1 - (3*2 + 2*1) / 30.
         assert!((figures.diversity.value - 22.0 / 30.0).abs() < 1e-12);
+        assert!((diversity(&lists.iter().collect::<Vec<_>>()).unwrap() - 22.0 / 30.0).abs() < 1e-12);
         // Left out one at a time, 3, 2 and 3 products stay: sqrt(2/3 * 2/3).
         assert!((figures.distinct.se - 2.0 / 3.0).abs() < 1e-12);
         assert_eq!(list_figures(&[]), None);
