@@ -143,13 +143,13 @@ async fn figures_are_the_same_after_a_kill() {
     program.until(|status| status["version"] == "m-v1");
     assert_eq!(figures(&program, &clock), before);
     let late = shown("r9", Some("c9"), &clock.at(3), ("old", "m-v1"), &["B"]);
-    send(&running, &[late.clone()]).await;
+    send(&running, std::slice::from_ref(&late)).await;
     program.until(|status| status["offset"] == events.len() + 1);
     let after = figures(&program, &clock);
     assert_ne!(after, before);
     program.kill();
     // Sent again, it is a duplicate for the log and nothing new here.
-    send(&running, &[late]).await;
+    send(&running, std::slice::from_ref(&late)).await;
     let program = Program::start(&data, &running.url(), &keys);
     program.until(|status| status["version"] == "m-v1" && status["offset"] == events.len() + 1);
     assert_eq!(figures(&program, &clock), after);
