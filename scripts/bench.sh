@@ -14,6 +14,8 @@ say "P2, P3: open-loop load over HTTP on loopback"
 cargo bench --locked --profile dev --workspace --bench latency
 say "event log: events a second, acknowledged after sync"
 cargo bench --locked --profile dev --workspace --bench accept
+say "insights: 20,000 events folded, their state kept and read"
+cargo bench --locked --profile dev --workspace --bench fold
 say "scans over vectors: f32 and int8 with exact rescore, one thread"
 cargo bench --locked --profile dev --workspace --bench scan
 say "P4: a step of a two-tower network, 100k users x 20k items"

@@ -8,6 +8,7 @@ say "custom resources and their reference"
 "$PROGRAMS/endcap-crdgen" --out crds/
 say "OpenAPI"
 "$PROGRAMS/endcap-openapi" docs
+"$PROGRAMS/endcap-insights-openapi" docs
 say "schemas of the canonical tables"
 UPDATE=1 cargo test --locked -q --workspace --test tables_are_what_they_say
 git status --short crds docs examples

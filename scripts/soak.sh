@@ -10,5 +10,7 @@ for round in $(seq "$rounds"); do
   say "round $round of $rounds"
   PROPTEST_CASES=${PROPTEST_CASES:-20000} cargo test --locked -p endcap-recommender --tests
   cargo test --locked -p endcap-eventlog --tests
+  PROPTEST_CASES=${PROPTEST_CASES:-20000} cargo test --locked -p endcap-insights --test folding_is_insensitive_to_cuts
+  cargo test --locked -p endcap-insights --test experiments_tell_chance_from_effect -- --nocapture --include-ignored
   cargo test --locked -p endcap-tests --tests -- --nocapture
 done

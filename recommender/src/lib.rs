@@ -13,6 +13,7 @@ pub mod live;
 pub mod offers;
 pub mod pipeline;
 pub mod policy;
+pub mod profile;
 pub mod ranking;
 pub mod request;
 pub mod response;

@@ -18,6 +18,7 @@ pub mod load;
 pub mod machine;
 mod options;
 mod plot;
+mod profile;
 pub mod program;
 pub mod progress;
 mod publish;

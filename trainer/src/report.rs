@@ -53,8 +53,9 @@ pub(crate) fn report(data: &Dataset, facts: &Facts, learned: &Learned, packed: u
 }
 
 /// The object `reference`: what later data and scores are compared with to see drift.
-pub(crate) fn reference(facts: &Facts, tuned: &Tuned) -> Value {
+pub(crate) fn reference(data: &Dataset, facts: &Facts, tuned: &Tuned) -> Value {
     json!({
+        (endcap_recommender::profile::FIELD): crate::profile::reference(data),
         "quantiles": QUANTILES,
         "features": facts.quantiles,
         "top_score": tuned.top_scores,

@@ -174,7 +174,7 @@ fn publish_all(
     objects.extend(pack);
     let report = report::report(data, &features.facts, learned, packed);
     objects.push(("report".to_owned(), serde_json::to_vec_pretty(&report).map_err(json("report"))?));
-    let reference = report::reference(&features.facts, tuned);
+    let reference = report::reference(data, &features.facts, tuned);
     objects.push(("reference".to_owned(), serde_json::to_vec_pretty(&reference).map_err(json("reference"))?));
     let manifest = manifest_of(options, data, &tuned.metrics);
     let card = card::json(&card::CardFacts {

@@ -67,10 +67,10 @@ pub struct Follower {
 }
 
 /// Where the follower stands.
-struct Place {
-    log_id: String,
-    next: u64,
-    caught_up: bool,
+pub(super) struct Place {
+    pub log_id: String,
+    pub next: u64,
+    pub caught_up: bool,
 }
 
 enum Step {
@@ -158,55 +158,59 @@ impl Follower {
         tell: &mpsc::Sender<Follow>,
         kept: &mut Option<Place>,
     ) -> Result<Option<Step>, ClientError> {
-        // Until the end was reached, waiting would only delay saying so.
-        let wait = if here.caught_up { self.options.wait } else { Duration::ZERO };
-        let path = format!(
-            "/v1/log/events?from={}&wait_ms={}&limit={}&log_id={}",
-            here.next,
-            wait.as_millis(),
-            self.options.limit,
-            here.log_id
-        );
-        let timeout = wait + self.options.timeout;
-        let answer = match self.http.call(Method::GET, &path, &[], Bytes::new(), timeout, usize::MAX).await {
-            Ok(answer) => answer,
+        match ask(&self.http, &self.options, &here).await {
+            Ok(Asked::Again(why)) => Ok(Some(Step::Again(why))),
+            Ok(Asked::News { updates, next, caught_up }) => {
+                let is_news = !updates.is_empty() || here.caught_up != caught_up || next != here.next;
+                let place = Place { log_id: here.log_id, next, caught_up };
+                let told = !is_news || tell.send(Follow::Updates { updates, next, caught_up }).await.is_ok();
+                Ok(told.then_some(Step::Go(place)))
+            }
             Err(error) => {
                 // Caught up or not is found out anew.
                 *kept = Some(Place { caught_up: false, ..here });
-                return Err(error);
-            }
-        };
-        match answer.status {
-            StatusCode::OK => {}
-            StatusCode::GONE | StatusCode::RANGE_NOT_SATISFIABLE => {
-                return Ok(Some(Step::Again(answer.refusal().to_string())));
-            }
-            _ => {
-                let error = answer.refusal();
-                *kept = Some(Place { caught_up: false, ..here });
-                return Err(error);
+                Err(error)
             }
         }
-        if answer.header(LOG_ID_HEADER) != Some(here.log_id.as_str()) {
-            return Ok(Some(Step::Again("it is another log".to_owned())));
-        }
-        let was_caught_up = here.caught_up;
-        let (next, end) = match (number(&answer, NEXT_OFFSET_HEADER), number(&answer, END_OFFSET_HEADER)) {
-            (Some(next), Some(end)) if next >= here.next => (next, end),
-            _ => {
-                *kept = Some(Place { caught_up: false, ..here });
-                return Err(ClientError::BadAnswer { why: "its offsets are missing or wrong".to_owned() });
-            }
-        };
-        let updates = parse(answer.body).await?;
-        let caught_up = next >= end;
-        let place = Place { log_id: here.log_id, next, caught_up };
-        if updates.is_empty() && was_caught_up == caught_up && next == here.next {
-            return Ok(Some(Step::Go(place)));
-        }
-        let told = tell.send(Follow::Updates { updates, next, caught_up }).await;
-        Ok(told.is_ok().then_some(Step::Go(place)))
     }
+}
+
+/// What the log said when it was asked for more.
+pub(super) enum Asked {
+    News {
+        updates: Vec<LiveUpdate>,
+        next: u64,
+        caught_up: bool,
+    },
+    /// What would come next is not there: forgotten, or another log.
+    Again(String),
+}
+
+/// Asks for what comes next.
+pub(super) async fn ask(http: &Http, options: &FollowerOptions, here: &Place) -> Result<Asked, ClientError> {
+    // Until the end was reached, waiting would only delay saying so.
+    let wait = if here.caught_up { options.wait } else { Duration::ZERO };
+    let path = format!(
+        "/v1/log/events?from={}&wait_ms={}&limit={}&log_id={}",
+        here.next,
+        wait.as_millis(),
+        options.limit,
+        here.log_id
+    );
+    let answer = http.call(Method::GET, &path, &[], Bytes::new(), wait + options.timeout, usize::MAX).await?;
+    match answer.status {
+        StatusCode::OK => {}
+        StatusCode::GONE | StatusCode::RANGE_NOT_SATISFIABLE => return Ok(Asked::Again(answer.refusal().to_string())),
+        _ => return Err(answer.refusal()),
+    }
+    if answer.header(LOG_ID_HEADER) != Some(here.log_id.as_str()) {
+        return Ok(Asked::Again("it is another log".to_owned()));
+    }
+    let (next, end) = match (number(&answer, NEXT_OFFSET_HEADER), number(&answer, END_OFFSET_HEADER)) {
+        (Some(next), Some(end)) if next >= here.next => (next, end),
+        _ => return Err(ClientError::BadAnswer { why: "its offsets are missing or wrong".to_owned() }),
+    };
+    Ok(Asked::News { updates: parse(answer.body).await?, next, caught_up: next >= end })
 }
 
 fn number(answer: &Answer, header: &str) -> Option<u64> {

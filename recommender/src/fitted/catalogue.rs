@@ -187,7 +187,8 @@ impl Catalogue {
             .finish(object)
     }
 
-    pub(crate) fn decode(object: &'static str, bytes: &[u8]) -> Result<Self, ArtifactError> {
+    /// Reads a catalogue from the bytes of its object.
+    pub fn decode(object: &'static str, bytes: &[u8]) -> Result<Self, ArtifactError> {
         let columns = Columns::open(object, bytes)?;
         let ids = columns.strings("ids")?;
         let category_ids = columns.strings("category_ids")?;
