@@ -1,0 +1,45 @@
+/** What insights answers. The shapes are those of its v1 API. */
+import { getJson } from "./http.ts";
+
+export interface Product {
+  product_id: string;
+  name: string;
+  category?: string | null;
+  unit_price?: string | null;
+  stock?: number | string | null;
+}
+
+export interface Customer {
+  customer_id: string;
+  orders: number;
+}
+
+export interface KpiRow {
+  start: string;
+  version: string;
+  arm: string;
+  placement?: string;
+  lists: number;
+  clicks: number;
+  ctr?: number | null;
+}
+
+export async function findProducts(base: string, query: string, limit: number, signal: AbortSignal): Promise<Product[]> {
+  const answer = await getJson<{ products: Product[] }>(`${base}/v1/products?${search({ query, limit })}`, signal);
+  return answer.products;
+}
+
+export async function findCustomers(base: string, query: string, limit: number, signal: AbortSignal): Promise<Customer[]> {
+  const answer = await getJson<{ customers: Customer[] }>(`${base}/v1/customers?${search({ query, limit })}`, signal);
+  return answer.customers;
+}
+
+export async function kpis(base: string, from: Date, to: Date, by: "minute" | "day", signal: AbortSignal): Promise<KpiRow[]> {
+  const range = { from: from.toISOString(), to: to.toISOString(), by };
+  const answer = await getJson<{ rows: KpiRow[] }>(`${base}/v1/kpis?${search(range)}`, signal);
+  return answer.rows;
+}
+
+function search(values: Record<string, string | number>): string {
+  return new URLSearchParams(Object.entries(values).map(([key, value]) => [key, String(value)])).toString();
+}

@@ -1,0 +1,3 @@
+export function ModelsPage(_: { config: unknown; model: unknown }) {
+  return <main />;
+}
