@@ -1,6 +1,12 @@
 import { defineConfig } from "vitest/config";
 
-// Tests in a real Chromium; see docs/console.md. One page after the other: two cores, and the screenshots stay comparable.
+// Tests in a real Chromium; see docs/console.md. One file after the other: they share one server and its objects.
 export default defineConfig({
-  test: { include: ["browser/**/*.test.ts"], fileParallelism: false, testTimeout: 30_000, hookTimeout: 60_000 },
+  test: {
+    include: ["browser/**/*.test.ts"],
+    globalSetup: ["browser/stage.ts"],
+    fileParallelism: false,
+    testTimeout: 30_000,
+    hookTimeout: 120_000,
+  },
 });

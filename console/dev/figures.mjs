@@ -24,7 +24,7 @@ export function kpis(from, to, by, now) {
       const accepts = Math.round(clicks * 0.6);
       const declines = Math.round(shown * 0.02);
       rows.push({
-        start: new Date(start).toISOString(), version, arm, placement: "order_entry", lists: shown, items: shown * 8, clicks,
+        start: new Date(start).toISOString(), version, arm, placement: "order_entry", lists: shown, items: shown * 8, clicks, clicked_lists: clicks,
         ctr: clicks / shown, accepts, accept_rate: accepts / shown, declines, conversions: Math.round(accepts * 0.5),
         revenue: (accepts * 3.35).toFixed(2), coverage: 0.41, diversity: 0.73,
       });

@@ -131,9 +131,9 @@ function insights(response, path, query) {
   const limit = Number(query.get("limit") ?? 20);
   const words = query.get("query") ?? "";
   if (path === "/v1/products") {
-    return answer(response, 200, { products: find(shop.products, words, (row) => `${row.product_id} ${row.name} ${row.category}`, limit) });
+    return answer(response, 200, { products: find(shop.products, words, (row) => `${row.id} ${row.name} ${row.category}`, limit) });
   }
-  if (path === "/v1/customers") return answer(response, 200, { customers: find(shop.customers, words, (row) => row.customer_id, limit) });
+  if (path === "/v1/customers") return answer(response, 200, { customers: find(shop.customers, words, (row) => row.id, limit) });
   if (path === "/v1/kpis") {
     const now = Date.now();
     const time = (name, otherwise) => (query.get(name) ? Date.parse(query.get(name)) : otherwise);

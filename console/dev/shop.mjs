@@ -22,13 +22,14 @@ export async function readShop(folder) {
     products: products
       .filter((row) => row.active && row.list_price !== null)
       .map((row) => ({
-        product_id: row.product_id,
+        id: row.product_id,
         name: row.name,
         category: categoryNames.get(row.category_id) ?? null,
         unit_price: money(row.list_price),
         stock: onHand.get(row.product_id) ?? null,
+        active: true,
       })),
-    customers: customers.map((row) => ({ customer_id: row.customer_id, orders: ordersOf.get(row.customer_id) ?? 0 })),
+    customers: customers.map((row) => ({ id: row.customer_id, orders: ordersOf.get(row.customer_id) ?? 0 })),
   };
 }
 

@@ -1,4 +1,4 @@
-// Writes src/generated/{api,crds}.ts from docs/openapi.json and crds/*.yaml, so that a renamed field stops the build.
+// Writes src/generated/{api,crds,insights}.ts from docs/openapi*.json and crds/*.yaml, so that a renamed field stops the build.
 // `node scripts/types.mjs` writes them; the test src/generated/drift.test.ts calls generate() and compares.
 import { readFile, readdir, writeFile } from "node:fs/promises";
 import { pathToFileURL } from "node:url";
@@ -28,10 +28,16 @@ async function customResources() {
 }
 
 export async function generate() {
-  const api = JSON.parse(await readFile(new URL("docs/openapi.json", root), "utf8"));
+  const read = async (path) => JSON.parse(await readFile(new URL(path, root), "utf8"));
+  const insights = await read("docs/openapi-insights.json").catch((error) => {
+    // A checkout without the room of insights keeps the types that were written last.
+    if (error.code === "ENOENT") return undefined;
+    throw error;
+  });
   return {
-    "api.ts": banner("docs/openapi.json") + (await typesOf(api)),
+    "api.ts": banner("docs/openapi.json") + (await typesOf(await read("docs/openapi.json"))),
     "crds.ts": banner("crds/*.yaml") + (await typesOf(await customResources())),
+    ...(insights ? { "insights.ts": banner("docs/openapi-insights.json") + (await typesOf(insights)) } : {}),
   };
 }
 

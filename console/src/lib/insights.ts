@@ -1,28 +1,11 @@
-/** What insights answers. The shapes are those of its v1 API. */
+/** What insights answers: products and customers to choose from, key figures over time. */
+import type { components } from "../generated/insights.ts";
 import { getJson } from "./http.ts";
 
-export interface Product {
-  product_id: string;
-  name: string;
-  category?: string | null;
-  unit_price?: string | null;
-  stock?: number | string | null;
-}
-
-export interface Customer {
-  customer_id: string;
-  orders: number;
-}
-
-export interface KpiRow {
-  start: string;
-  version: string;
-  arm: string;
-  placement?: string;
-  lists: number;
-  clicks: number;
-  ctr?: number | null;
-}
+type Schemas = components["schemas"];
+export type Product = Schemas["ProductFound"];
+export type Customer = Schemas["CustomerFound"];
+export type KpiRow = Pick<Schemas["KpiRow"], "start" | "version" | "arm" | "lists" | "clicked_lists">;
 
 export async function findProducts(base: string, query: string, limit: number, signal: AbortSignal): Promise<Product[]> {
   const answer = await getJson<{ products: Product[] }>(`${base}/v1/products?${search({ query, limit })}`, signal);

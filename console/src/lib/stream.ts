@@ -25,7 +25,7 @@ export async function follow<T extends Named>(path: string, listener: Listener<T
         failures = 0;
       });
     } catch (error) {
-      if (signal.aborted) return;
+      if (stopped(signal)) return;
       if (error instanceof HttpError && error.status === 410) {
         collection = undefined;
         continue;
@@ -35,6 +35,11 @@ export async function follow<T extends Named>(path: string, listener: Listener<T
       await pause(backoffMs(failures, Math.random()), signal);
     }
   }
+}
+
+/** Asked anew: the signal may have changed while we waited. */
+function stopped(signal: AbortSignal): boolean {
+  return signal.aborted;
 }
 
 /** One watch until the server ends it; undefined where everything must be listed again. */

@@ -29,7 +29,8 @@ export function collectionOf<T extends Named>(list: List<T>): Collection<T> {
 /** The next collection; `"relist"` where the watch cannot go on and everything must be read again. */
 export function applied<T extends Named>(collection: Collection<T>, event: WatchEvent): Collection<T> | "relist" {
   const object = event.object as T | undefined;
-  const resourceVersion = object?.metadata?.resourceVersion ?? collection.resourceVersion;
+  const meta: Meta | undefined = object?.metadata;
+  const resourceVersion = meta?.resourceVersion ?? collection.resourceVersion;
   switch (event.type) {
     case "ADDED":
     case "MODIFIED": {

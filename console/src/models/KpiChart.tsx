@@ -81,7 +81,7 @@ function Lines({ drawn, span }: { drawn: Drawn; span: Span }) {
   const x = (at: number) => scale(at, { low: from, high: to }, across);
   const y = (rate: number) => scale(rate, rangeOf(ticks), up);
   const hours = [0, 0.25, 0.5, 0.75, 1].map((share) => from + share * (to - from));
-  const ends = spread(series.map((line) => y(rateOf(line.points.at(-1) ?? { at: 0, clicks: 0, lists: 1 }))), 14);
+  const ends = spread(series.map((line) => y(rateOf(line.points.at(-1) ?? { at: 0, clicked: 0, lists: 1 }))), 14);
   const nearest = (line: Series): Point | undefined =>
     hovered === undefined
       ? undefined
@@ -145,7 +145,7 @@ export function KpiChart({ insights }: { insights: string }) {
   const sums = (drawn?.series ?? []).map((line) => ({
     version: line.version,
     at: 0,
-    clicks: line.points.reduce((sum, point) => sum + point.clicks, 0),
+    clicked: line.points.reduce((sum, point) => sum + point.clicked, 0),
     lists: line.points.reduce((sum, point) => sum + point.lists, 0),
   }));
   return (
@@ -178,7 +178,7 @@ export function KpiChart({ insights }: { insights: string }) {
               <li key={sum.version}>
                 <span className={`swatch s${(index % 4) + 1}`} aria-hidden /> {sum.version}: {percentText(rateOf(sum), 2)}{" "}
                 <span className="muted">
-                  {countOf(sum.clicks)} clicks on {countOf(sum.lists)} lists
+                  {countOf(sum.clicked)} of {countOf(sum.lists)} lists clicked
                 </span>
               </li>
             ))}

@@ -26,7 +26,7 @@ function Conditions({ conditions, generation, now }: { conditions: readonly Cond
               }}
             >
               <span aria-hidden>{MARKS[toneOf(condition)]}</span> {condition.type}
-              <span className="hidden">: {condition.status}</span>
+              {condition.status !== "True" && `: ${condition.status === "False" ? "no" : "unknown"}`}
             </button>
           </li>
         ))}

@@ -1,5 +1,5 @@
 /** Models: the list, and one model's whole life, live. */
-import { useMemo, useState } from "react";
+import { useState } from "react";
 import type { Config, ModelRef } from "../lib/config.ts";
 import type { Experiment, KubeEvent, Model, Policy, Version } from "../lib/kube.ts";
 import { addressOf } from "../lib/route.ts";
@@ -47,13 +47,9 @@ export function ModelsPage({ config, model: chosen }: { config: Config; model: M
   const model = models.items.find((known) => known.metadata.name === chosen.name);
   const policyName = model?.spec.promotionPolicyRef?.name;
   const policy = policies.items.find((known) => known.metadata.name === policyName);
-  const own = useMemo(() => versions.items.filter((version) => version.spec.modelRef.name === chosen.name), [versions.items, chosen.name]);
+  const own = versions.items.filter((version) => version.spec.modelRef.name === chosen.name);
   const ownExperiments = experiments.items.filter((experiment) => experiment.spec.modelRef.name === chosen.name);
-  const experimentNames = ownExperiments.map((experiment) => experiment.metadata.name).join("\n");
-  const names = useMemo(
-    () => new Set([chosen.name, ...own.map((version) => version.metadata.name), ...experimentNames.split("\n")]),
-    [chosen.name, own, experimentNames],
-  );
+  const names = new Set([chosen.name, ...[...own, ...ownExperiments].map((object) => object.metadata.name)]);
   const lost = [models.link, versions.link, events.link].find((link) => link.state === "lost");
   const card = { policy, acting: config.acting, now, onAct: setAction };
 
@@ -70,9 +66,15 @@ export function ModelsPage({ config, model: chosen }: { config: Config; model: M
         <div className="model">
           <ModelHeader model={model} {...card} />
           <div className="columns">
+            <RolloutCard model={model} {...card} />
             <div className="column">
-              <RolloutCard model={model} {...card} />
-              <VersionsTable model={model} versions={own} {...card} />
+              <DriftCard model={model} now={now} />
+              <GatesCard policy={policy} />
+            </div>
+          </div>
+          <VersionsTable model={model} versions={own} {...card} />
+          <div className="columns">
+            <div className="column">
               <KpiChart insights={chosen.insights} />
               {ownExperiments.length > 0 && (
                 <section className="panel" aria-label="Experiments">
@@ -83,11 +85,7 @@ export function ModelsPage({ config, model: chosen }: { config: Config; model: M
                 </section>
               )}
             </div>
-            <div className="column side">
-              <DriftCard model={model} now={now} />
-              <GatesCard policy={policy} />
-              <HistoryCard model={model} now={now} />
-            </div>
+            <HistoryCard model={model} now={now} />
           </div>
           <EventsCard events={events.items} names={names} now={now} />
         </div>

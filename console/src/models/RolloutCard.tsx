@@ -94,7 +94,7 @@ export function RolloutCard({ model, policy, acting, now, onAct }: Props) {
     <section className="panel" aria-label="Rollout">
       <div className="head-row">
         <h2>{rollout ? `Rollout of ${rollout.version}` : "Traffic"}</h2>
-        {rollout && <span className="muted small">since {relativeText(rollout.startedAt, now)}</span>}
+        {rollout && <span className="muted small">started {relativeText(rollout.startedAt, now)}</span>}
         <span className="grow" />
         {acting && rollout && waitsFor && (
           <button

@@ -1,5 +1,4 @@
 /** Drift, the policy's gates, what was promoted by whom, and what happened. */
-import { useMemo } from "react";
 import type { KubeEvent, Model, Policy } from "../lib/kube.ts";
 import { ageText, countOf, relativeText } from "../lib/format.ts";
 import { wordsOf } from "./health.ts";
@@ -40,7 +39,13 @@ export function DriftCard({ model, now }: { model: Model; now: number }) {
   );
 }
 
-type Gate = { name: string; min?: string; max?: string; maxRegressionPercent?: string; dryRun?: boolean };
+interface Gate {
+  name: string;
+  min?: string;
+  max?: string;
+  maxRegressionPercent?: string;
+  dryRun?: boolean;
+}
 
 function limitOf(gate: Gate): string {
   const parts = [];
@@ -60,16 +65,18 @@ export function GatesCard({ policy }: { policy: Policy | undefined }) {
       <dl className="gates">
         {offline.map((gate) => (
           <div key={`offline/${gate.name}`}>
-            <dt>{gate.metric}</dt>
+            <dt>
+              {gate.metric} <span className="muted small">before traffic</span>
+            </dt>
             <dd>{limitOf(gate)}</dd>
-            <dd className="muted small">before traffic</dd>
           </div>
         ))}
         {online.map((gate) => (
           <div key={`online/${gate.name}`}>
-            <dt>{wordsOf(gate.builtin)}</dt>
+            <dt>
+              {gate.name} <span className="muted small">{wordsOf(gate.builtin)}</span>
+            </dt>
             <dd>{limitOf(gate)}</dd>
-            <dd className="muted small">each window</dd>
           </div>
         ))}
       </dl>
@@ -110,14 +117,10 @@ const timeOf = (event: KubeEvent): string =>
 const SHOWN_EVENTS = 30;
 
 export function EventsCard({ events, names, now }: { events: readonly KubeEvent[]; names: ReadonlySet<string>; now: number }) {
-  const told = useMemo(
-    () =>
-      events
-        .filter((event) => names.has(event.regarding?.name ?? ""))
-        .sort((a, b) => Date.parse(timeOf(b)) - Date.parse(timeOf(a)))
-        .slice(0, SHOWN_EVENTS),
-    [events, names],
-  );
+  const told = events
+    .filter((event) => names.has(event.regarding?.name ?? ""))
+    .sort((a, b) => Date.parse(timeOf(b)) - Date.parse(timeOf(a)))
+    .slice(0, SHOWN_EVENTS);
   return (
     <section className="panel" aria-label="Events">
       <h2>Events</h2>

@@ -1,8 +1,8 @@
 import { expect, test } from "vitest";
 import { rateOf, scale, seriesOf, ticksOf } from "./series.ts";
 
-const row = (minute: number, version: string, lists: number, clicks: number) => ({
-  start: new Date(minute * 60_000).toISOString(), version, arm: "active", lists, clicks,
+const row = (minute: number, version: string, lists: number, clicked: number) => ({
+  start: new Date(minute * 60_000).toISOString(), version, arm: "active", lists, clicked_lists: clicked,
 });
 
 test("rates of a bucket come from sums, so a quiet minute weighs little", () => {
@@ -13,7 +13,7 @@ test("rates of a bucket come from sums, so a quiet minute weighs little", () => 
 test("arms and placements of one version are one line; versions sort by number; empty buckets draw nothing", () => {
   const lines = seriesOf([row(0, "m-v10", 5, 1), row(0, "m-v2", 5, 1), { ...row(0, "m-v2", 5, 2), arm: "x" }, row(0, "m-v1", 0, 0)], 60_000);
   expect(lines.map((line) => [line.version, line.points.length])).toEqual([["m-v2", 1], ["m-v10", 1]]);
-  expect(lines[0]?.points[0]).toMatchObject({ lists: 10, clicks: 3 });
+  expect(lines[0]?.points[0]).toMatchObject({ lists: 10, clicked: 3 });
 });
 
 test("ticks are round and cover the range", () => {

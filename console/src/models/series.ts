@@ -4,7 +4,8 @@ import type { KpiRow } from "../lib/insights.ts";
 export interface Point {
   /** Milliseconds; the middle of the bucket. */
   at: number;
-  clicks: number;
+  /** Lists of which something was clicked. */
+  clicked: number;
   lists: number;
 }
 
@@ -20,8 +21,8 @@ export function seriesOf(rows: readonly KpiRow[], bucketMs: number): Series[] {
     const bucket = Math.floor(Date.parse(row.start) / bucketMs) * bucketMs;
     const points = versions.get(row.version) ?? new Map<number, Point>();
     versions.set(row.version, points);
-    const point = points.get(bucket) ?? { at: bucket + bucketMs / 2, clicks: 0, lists: 0 };
-    points.set(bucket, { at: point.at, clicks: point.clicks + row.clicks, lists: point.lists + row.lists });
+    const point = points.get(bucket) ?? { at: bucket + bucketMs / 2, clicked: 0, lists: 0 };
+    points.set(bucket, { at: point.at, clicked: point.clicked + row.clicked_lists, lists: point.lists + row.lists });
   }
   return [...versions]
     .map(([version, points]) => ({ version, points: [...points.values()].filter((point) => point.lists > 0).sort((a, b) => a.at - b.at) }))
@@ -30,12 +31,13 @@ export function seriesOf(rows: readonly KpiRow[], bucketMs: number): Series[] {
 }
 
 export function rateOf(point: Point): number {
-  return point.clicks / point.lists;
+  return point.clicked / point.lists;
 }
 
 /** Round ticks that cover [low, high]: steps of 1, 2 or 5 times a power of ten. */
 export function ticksOf(low: number, high: number, wanted: number): number[] {
-  const span = high - low || Math.abs(high) || 1;
+  if (low === high) return ticksOf(low, low + (Math.abs(low) || 1), wanted);
+  const span = high - low;
   const rough = span / Math.max(1, wanted);
   const power = 10 ** Math.floor(Math.log10(rough));
   const step = power * ([1, 2, 5, 10].find((factor) => factor * power >= rough) ?? 10);

@@ -39,7 +39,7 @@ export function OrderPage({ model, config, shown }: Props) {
     () => ({
       placement: PLACEMENT,
       session_id: session,
-      ...(customer ? { customer_id: customer.customer_id } : {}),
+      ...(customer ? { customer_id: customer.id } : {}),
       cart: order.lines.map((line) => ({
         product_id: line.productId,
         quantity: wireQuantity(line.quantity),
@@ -57,7 +57,7 @@ export function OrderPage({ model, config, shown }: Props) {
 
   const send = useCallback(
     (...events: NewEvent[]) => {
-      const who = { session_id: session, ...(customer ? { customer_id: customer.customer_id } : {}) };
+      const who = { session_id: session, ...(customer ? { customer_id: customer.id } : {}) };
       queue.push(...events.map((event) => ({ placement: PLACEMENT, ...who, ...event })));
     },
     [queue, session, customer],
@@ -160,7 +160,7 @@ export function OrderPage({ model, config, shown }: Props) {
               <div className="picked">
                 <span className="label">Customer</span>
                 <div>
-                  <strong>{customer.customer_id}</strong> <span className="muted">{customer.orders} orders</span>
+                  <strong>{customer.id}</strong> <span className="muted">{customer.orders} orders</span>
                   <button
                     type="button"
                     className="quiet"
@@ -181,15 +181,15 @@ export function OrderPage({ model, config, shown }: Props) {
                 inputRef={customerField}
                 openEmpty
                 find={searchCustomers}
-                keyOf={(found) => found.customer_id}
+                keyOf={(found) => found.id}
                 draw={(found) => (
                   <>
-                    <span>{found.customer_id}</span> <span className="muted">{found.orders} orders</span>
+                    <span>{found.id}</span> <span className="muted">{found.orders} orders</span>
                   </>
                 )}
                 onPick={(found) => {
                   setCustomer(found);
-                  setSaid(`Customer ${found.customer_id}`);
+                  setSaid(`Customer ${found.id}`);
                   productField.current?.focus();
                 }}
               />
@@ -201,20 +201,20 @@ export function OrderPage({ model, config, shown }: Props) {
             placeholder="Name, category or number"
             inputRef={productField}
             find={searchProducts}
-            keyOf={(found) => found.product_id}
+            keyOf={(found) => found.id}
             draw={(found) => (
               <>
                 <span className="found-name">{found.name}</span>
-                <span className="muted small">{found.product_id}</span>
+                <span className="muted small">{found.id}</span>
                 <span className="grow" />
-                <span className={`small ${Number(found.stock) > 0 ? "muted" : "bad-text"}`}>
-                  {found.stock === null || found.stock === undefined ? "" : Number(found.stock) > 0 ? `${countText(found.stock)} in stock` : "out of stock"}
+                <span className={`small ${(found.stock ?? 0) > 0 ? "muted" : "bad-text"}`}>
+                  {found.stock === null || found.stock === undefined ? "" : found.stock > 0 ? `${countText(found.stock)} in stock` : "out of stock"}
                 </span>
                 <span className="num">{priceText(found.unit_price, undefined)}</span>
               </>
             )}
             onPick={(found) => {
-              change(addOne(order, { productId: found.product_id, name: found.name, unitPrice: found.unit_price ?? undefined }));
+              change(addOne(order, { productId: found.id, name: found.name, unitPrice: found.unit_price ?? undefined }));
               setSaid(`${found.name} added`);
             }}
           />

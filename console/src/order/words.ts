@@ -34,7 +34,7 @@ export function offerText(offer: NonNullable<Item["offer"]>, currency: string | 
   if (offer.free > 0) parts.push(`get ${countText(offer.free)} free`);
   parts.push(`save ${priceText(offer.saves, currency)}`);
   const first = parts.join(", ");
-  return `${first.charAt(0).toUpperCase()}${first.slice(1)}; the lines then cost ${priceText(offer.line_total, currency)}`;
+  return `${first.charAt(0).toUpperCase()}${first.slice(1)}; then ${priceText(offer.line_total, currency)}`;
 }
 
 export function acceptLabel(item: Item): string {
