@@ -37,15 +37,15 @@ export async function open(browser: Browser, hash: string, options: BrowserConte
 export async function barriers(page: Page): Promise<string[]> {
   const source = await readFile(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
   await page.evaluate(source);
-  const found = (await page.evaluate("axe.run(document)")) as {
+  const found = await page.evaluate<{
     violations: { id: string; impact: string; nodes: { target: string[]; failureSummary: string }[] }[];
-  };
+  }>("axe.run(document)");
   return found.violations
     .filter((violation) => ["serious", "critical"].includes(violation.impact))
     .map((violation) => `${violation.id}: ${violation.nodes.map((node) => `${node.target.join(" ")} ${node.failureSummary}`).join("; ")}`);
 }
 
 export async function expectNoSidewaysScroll(page: Page): Promise<void> {
-  const [content, window] = (await page.evaluate("[document.documentElement.scrollWidth, innerWidth]")) as [number, number];
+  const [content, window] = await page.evaluate<[number, number]>("[document.documentElement.scrollWidth, innerWidth]");
   expect(content).toBeLessThanOrEqual(window);
 }

@@ -26,12 +26,12 @@ export function commandOf(press: Press): Command | undefined {
     if (digit === undefined) return undefined;
     return { do: press.shift ? "decline" : "accept", index: Number(digit) - 1 };
   }
-  // In an empty search field + and - still mean the quantity: no product is searched by them.
+  // In an empty search field +, - and / keep their meaning: no product is searched by them.
   if (press.field === "filled") return undefined;
   if (press.key === "+") return { do: "step", by: 1 };
   if (press.key === "-") return { do: "step", by: -1 };
-  if (press.field === "empty") return undefined;
   if (press.key === "/") return { do: "focus-products" };
+  if (press.field === "empty") return undefined;
   if (press.key === "c") return { do: "focus-customer" };
   return undefined;
 }

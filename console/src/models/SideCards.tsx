@@ -29,8 +29,8 @@ export function DriftCard({ model, now }: { model: Model; now: number }) {
             <rect className="limit" x="99.5" width="1" height="8" />
           </svg>
           <p className="muted small">
-            {drift?.consecutive ?? 0} of {needed} windows in a row
-            {drift?.samples !== undefined && `, n=${countOf(drift.samples)}`}
+            {drift.consecutive ?? 0} of {needed} windows in a row
+            {drift.samples !== undefined && `, n=${countOf(drift.samples)}`}
             {model.spec.retraining?.onDrift?.enabled ? "; then a training starts" : "; drift starts no training here"}
           </p>
         </>
