@@ -150,6 +150,23 @@ describe.runIf(inject("development"))("with the objects of the development serve
   }
 });
 
+test("looking at models asks for no recommendations: each would count as an exposure", async () => {
+  let asked = 0;
+  opened = await open(browser, "#/models", {}, async (fresh) => {
+    await fresh.route(/\/v1\/recommendations$/, (route) => {
+      asked++;
+      return route.continue();
+    });
+  });
+  const { page } = opened;
+  await page.getByText("Live").waitFor();
+  await page.waitForTimeout(300);
+  expect(asked).toBe(0);
+  await page.getByRole("link", { name: "Order entry" }).click();
+  await page.locator(".cards .card").first().waitFor();
+  expect(asked).toBe(1);
+});
+
 test("the page shows the models that the server names", async () => {
   const config = (await (await fetch(`${url}/console/config`)).json()) as { models: { name: string }[] };
   opened = await open(browser, "#/models");

@@ -37,7 +37,8 @@ async function orderEntry(name, options) {
 async function models(name, options) {
   const page = await open("#/models", options);
   await page.locator(".chart").waitFor();
-  await page.screenshot({ path: join(folder, name), fullPage: true });
+  const { height } = await page.locator("main:visible").boundingBox();
+  await page.screenshot({ path: join(folder, name), fullPage: true, clip: { x: 0, y: 0, width: page.viewportSize().width, height: Math.min(height, 1400) } });
   return page;
 }
 

@@ -74,7 +74,7 @@ export function ExperimentCard({ experiment, now }: { experiment: Experiment; no
         )}
         <span className="grow" />
         <span className="muted small">
-          {spec.primaryMetric.name}, {status.endsAt ? `ends ${relativeText(status.endsAt, now)}` : "not started"}
+          {spec.primaryMetric.name}, {status.endsAt ? `${Date.parse(status.endsAt) < now ? "ended" : "ends"} ${relativeText(status.endsAt, now)}` : "not started"}
         </span>
       </div>
       {arms.length > 0 && (

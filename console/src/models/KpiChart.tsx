@@ -33,7 +33,8 @@ function useSeries(insights: string, span: Span): { drawn: Drawn | undefined; er
     const controller = new AbortController();
     const read = () => {
       const to = Date.now();
-      const from = to - span.ms;
+      // The oldest bucket is a whole one.
+      const from = Math.ceil((to - span.ms) / span.bucketMs) * span.bucketMs;
       kpis(insights, new Date(from), new Date(to), span.by, controller.signal)
         .then((rows) => {
           setDrawn({ series: seriesOf(rows, span.bucketMs), from, to });

@@ -85,13 +85,13 @@ export function VersionsTable({ model, versions, policy, acting, now, onAct }: P
                   {METRIC}
                 </th>
                 <th scope="col">Trigger</th>
-                <th scope="col" className="num">
+                <th scope="col" className="num minor">
                   Rows
                 </th>
-                <th scope="col" className="num">
+                <th scope="col" className="num minor">
                   Size
                 </th>
-                <th scope="col">Digest</th>
+                <th scope="col" className="minor">Digest</th>
                 <th scope="col" className="num">
                   Age
                 </th>
@@ -125,9 +125,9 @@ export function VersionsTable({ model, versions, policy, acting, now, onAct }: P
                       <Metric version={version} />
                     </td>
                     <td title={version.spec.trigger.reason}>{wordsOf(version.spec.trigger.type)}</td>
-                    <td className="num">{status.dataset ? countOf(status.dataset.rows) : ""}</td>
-                    <td className="num">{status.artifact ? bytesText(status.artifact.sizeBytes) : ""}</td>
-                    <td className="mono" title={status.artifact?.sha256}>
+                    <td className="num minor">{status.dataset ? countOf(status.dataset.rows) : ""}</td>
+                    <td className="num minor">{status.artifact ? bytesText(status.artifact.sizeBytes) : ""}</td>
+                    <td className="mono minor" title={status.artifact?.sha256}>
                       {status.artifact ? shortDigest(status.artifact.sha256) : ""}
                     </td>
                     <td className="num">{ageText(creationTimestamp, now)}</td>

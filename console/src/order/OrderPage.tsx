@@ -50,7 +50,7 @@ export function OrderPage({ model, config, shown }: Props) {
     }),
     [session, customer, order.lines],
   );
-  const { timed, times, asking, error, again } = useRecommendations(model.router, question);
+  const { timed, times, asking, error, again } = useRecommendations(model.router, question, shown);
   const answer = timed?.answer;
   const currency = answer?.currency ?? undefined;
   const items = useMemo(() => (answer?.items ?? []).filter((item) => !declined.has(item.product_id)), [answer, declined]);

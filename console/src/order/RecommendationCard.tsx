@@ -39,7 +39,7 @@ export function RecommendationCard({ item, index, currency, insteadOf, acting, o
       <div className="card-foot">
         <span className="price">{priceText(item.unit_price, currency)}</span>
         <span className={`stock ${item.stock}`}>{STOCK_WORDS[item.stock]}</span>
-        {item.in_cart > 0 && <span className="muted">{countText(item.in_cart)} in the order</span>}
+        {item.in_cart > 0 && <span className="muted">{countText(item.in_cart)} in order</span>}
         <span className="grow" />
         {acting && (
           <>

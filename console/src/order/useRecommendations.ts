@@ -18,7 +18,8 @@ export interface Recommendations {
   again: () => void;
 }
 
-export function useRecommendations(base: string, question: Question): Recommendations {
+/** `shown`: nobody is asked for a list that nobody sees, for every answer counts as an exposure. */
+export function useRecommendations(base: string, question: Question, shown: boolean): Recommendations {
   const [timed, setTimed] = useState<Timed>();
   const [times, setTimes] = useState<readonly number[]>([]);
   const [error, setError] = useState<string>();
@@ -29,6 +30,7 @@ export function useRecommendations(base: string, question: Question): Recommenda
   const asked = useMemo(() => JSON.parse(key) as Question, [key]);
 
   useEffect(() => {
+    if (!shown) return;
     const ticket = latest.current.next();
     const timer = setTimeout(() => {
       setAsking(true);
@@ -49,7 +51,7 @@ export function useRecommendations(base: string, question: Question): Recommenda
     return () => {
       clearTimeout(timer);
     };
-  }, [base, asked, round]);
+  }, [base, asked, round, shown]);
 
   const again = useCallback(() => {
     setRound((before) => before + 1);
