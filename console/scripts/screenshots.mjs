@@ -38,7 +38,7 @@ async function models(name, options) {
   const page = await open("#/models", options);
   await page.locator(".chart").waitFor();
   const { height } = await page.locator("main:visible").boundingBox();
-  await page.screenshot({ path: join(folder, name), fullPage: true, clip: { x: 0, y: 0, width: page.viewportSize().width, height: Math.min(height, 1400) } });
+  await page.screenshot({ path: join(folder, name), fullPage: true, clip: { x: 0, y: 0, width: page.viewportSize().width, height: Math.min(height, 1352) } });
   return page;
 }
 

@@ -57,10 +57,11 @@ export function OrderPage({ model, config, shown }: Props) {
 
   const send = useCallback(
     (...events: NewEvent[]) => {
+      if (!config.acting) return;
       const who = { session_id: session, ...(customer ? { customer_id: customer.id } : {}) };
       queue.push(...events.map((event) => ({ placement: PLACEMENT, ...who, ...event })));
     },
-    [queue, session, customer],
+    [queue, session, customer, config.acting],
   );
 
   const change = useCallback(
@@ -70,9 +71,9 @@ export function OrderPage({ model, config, shown }: Props) {
       const events = eventsOf(order, next).map((event) => ({ ...event, ...follows }));
       setOrder(next);
       const all = from ? [from, ...events] : events;
-      if (config.acting && all.length > 0) send(...all);
+      if (all.length > 0) send(...all);
     },
-    [order, send, config.acting],
+    [order, send],
   );
 
   const follow = useCallback(
