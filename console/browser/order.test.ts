@@ -74,6 +74,16 @@ test("an order is typed without a mouse, its total is exact, and the recommendat
   expect(opened?.complaints).toEqual([]);
 });
 
+test("who types faster than the search answers loses nothing, and the lines come in the typed order", async () => {
+  const page = await start();
+  await page.keyboard.press("/");
+  for (const wanted of [product(3), product(1), product(4)]) {
+    await page.keyboard.type(wanted.id);
+    await page.keyboard.press("Enter");
+  }
+  await expect.poll(() => page.locator(".lines tbody .id").allTextContents()).toEqual([product(3), product(1), product(4)].map((wanted) => wanted.id));
+});
+
 test("Alt+1 accepts the first: it is in the order, and the log has it with the answer's request id", async () => {
   const page = await start();
   const answer = await addByKeyboard(page, product(1));

@@ -16,9 +16,9 @@ async function open(hash, options) {
 async function add(page, words) {
   await page.keyboard.press("/");
   await page.keyboard.type(words);
-  await page.getByRole("option").first().waitFor();
   await page.keyboard.press("Enter");
-  await page.waitForTimeout(300);
+  await page.getByText(" added").waitFor();
+  await page.waitForTimeout(400);
 }
 
 async function orderEntry(name, options) {
@@ -26,8 +26,8 @@ async function orderEntry(name, options) {
   await page.locator(".cards .card").first().waitFor();
   await page.keyboard.press("c");
   await page.keyboard.type(process.env.CUSTOMER ?? "11178");
-  await page.getByRole("option").first().waitFor();
   await page.keyboard.press("Enter");
+  await page.getByRole("button", { name: "Change" }).waitFor();
   for (const words of (process.env.PRODUCTS ?? "wrapping paper navy little owl,paper cup orange,pen orange lace").split(",")) await add(page, words);
   for (let press = 0; press < 5; press++) await page.keyboard.press("+");
   await page.waitForTimeout(600);

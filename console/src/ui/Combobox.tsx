@@ -31,22 +31,36 @@ export function Combobox<T>({ label, placeholder, hint, inputRef, find, keyOf, d
   const [found, setFound] = useState<Found<T>>({ query: "", options: [], error: undefined });
   const [selected, setSelected] = useState(0);
   const latest = useRef(new Latest());
-  // Enter may be pressed before the answer is there: then the first of the answer to this very text is taken.
-  const wanted = useRef<string | undefined>(undefined);
+  // What was asked for with Enter before its answer was there; one after the other, so that the order is the typed one.
+  const pending = useRef<Promise<void>>(Promise.resolve());
   const list = useId();
   const searched = query.trim();
   const asks = open && (openEmpty || searched !== "");
 
+  const onPickNow = useRef(onPick);
+  useEffect(() => {
+    onPickNow.current = onPick;
+  });
+
   const pick = (option: T) => {
-    wanted.current = undefined;
     setQuery("");
     setOpen(false);
     onPick(option);
   };
-  const pickLater = useRef(pick);
-  useEffect(() => {
-    pickLater.current = pick;
-  });
+
+  /** Takes the first of what this very text finds; the field is free for the next at once. */
+  const pickLater = (text: string) => {
+    setQuery("");
+    const giveBack = () => {
+      setQuery((typed) => (typed === "" ? text : typed));
+      setOpen(true);
+    };
+    pending.current = pending.current.then(async () => {
+      const [first] = await find(text, new AbortController().signal).catch(() => []);
+      if (first === undefined) giveBack();
+      else onPickNow.current(first);
+    });
+  };
 
   useEffect(() => {
     if (!asks) return;
@@ -57,7 +71,6 @@ export function Combobox<T>({ label, placeholder, hint, inputRef, find, keyOf, d
           if (!ticket.isCurrent()) return;
           setFound({ query: searched, options, error: undefined });
           setSelected(0);
-          if (wanted.current === searched && options[0] !== undefined) pickLater.current(options[0]);
         })
         .catch((error: unknown) => {
           if (ticket.isCurrent() && !isAbort(error)) setFound({ query: searched, options: [], error: messageOf(error) });
@@ -81,9 +94,8 @@ export function Combobox<T>({ label, placeholder, hint, inputRef, find, keyOf, d
       event.preventDefault();
       const option = options[selected];
       if (current && option !== undefined) pick(option);
-      else wanted.current = searched;
+      else if (!current && searched !== "") pickLater(searched);
     } else if (event.key === "Escape") {
-      wanted.current = undefined;
       if (query === "") event.currentTarget.blur();
       setQuery("");
       setOpen(false);
@@ -109,8 +121,7 @@ export function Combobox<T>({ label, placeholder, hint, inputRef, find, keyOf, d
         placeholder={placeholder}
         value={query}
         onChange={(event) => {
-          wanted.current = undefined;
-          setQuery(event.target.value);
+              setQuery(event.target.value);
           setOpen(true);
         }}
         onFocus={() => {
