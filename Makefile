@@ -51,3 +51,7 @@ generate: ## writes again what is generated: CRD YAML, OpenAPI, schema docs, exa
 .PHONY: clean-cache
 clean-cache: ## removes the build cache
 	rm -rf "$(ENDCAP_CACHE)"
+
+.PHONY: console
+console: ## the web UI: console/dist, which the programs embed when it is there
+	cd console && npm ci && npm run build
