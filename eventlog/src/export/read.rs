@@ -93,14 +93,17 @@ impl Export {
         &self.from.uri
     }
 
-    /// Ranges with events from `offset` on, in their order; some are read ahead.
-    pub fn read_from(&self, offset: u64) -> impl Stream<Item = Result<RangeEvents, ExportError>> + '_ {
-        let wanted = self.ranges.iter().filter(move |range| range.range.to > offset);
-        futures::stream::iter(wanted).map(|range| self.read(range)).buffered(AHEAD)
+    /// Ranges with events of some offsets, whole and in their order; some are read ahead.
+    pub fn read(
+        &self,
+        offsets: std::ops::Range<u64>,
+    ) -> impl Stream<Item = Result<RangeEvents, ExportError>> + '_ {
+        let wanted = self.ranges.iter().filter(move |one| one.range.to > offsets.start && one.range.from < offsets.end);
+        futures::stream::iter(wanted).map(|range| self.read_range(range)).buffered(AHEAD)
     }
 
     /// Every event of a range exactly once, or an error.
-    pub async fn read(&self, range: &RangeRef) -> Result<RangeEvents, ExportError> {
+    pub async fn read_range(&self, range: &RangeRef) -> Result<RangeEvents, ExportError> {
         let fetched: Vec<(UsedPart, Vec<Exported>)> =
             futures::stream::iter(&range.files).map(|path| self.fetch(path)).buffered(FETCHES).try_collect().await?;
         let (mut events, mut parts) = (Vec::new(), Vec::with_capacity(fetched.len()));

@@ -232,7 +232,7 @@ impl Bed {
 
     async fn ids(&self) -> Result<Vec<String>, ExportError> {
         let export = Export::open(self.to()).await?;
-        let ranges: Vec<RangeEvents> = export.read_from(0).try_collect().await?;
+        let ranges: Vec<RangeEvents> = export.read(0..u64::MAX).try_collect().await?;
         let events = ranges.into_iter().flat_map(|range| range.events);
         Ok(events
             .map(|event| match event.content {
