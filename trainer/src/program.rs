@@ -232,7 +232,10 @@ fn message(result: &Result<Trained, TrainError>) -> Value {
                 "metrics": metrics,
             });
             if let (Some(events), Some(map)) = (&trained.run.events, message.as_object_mut()) {
-                map.insert("events".to_owned(), json!({"log_id": events.log_id, "to_offset": events.to_offset, "counts": events.counts}));
+                map.insert(
+                    "events".to_owned(),
+                    json!({"log_id": events.log_id, "to_offset": events.to_offset, "counts": events.counts}),
+                );
             }
             while message.to_string().len() > MESSAGE_BYTES
                 && message

@@ -54,7 +54,7 @@ pub struct Level {
     pub as_of: Timestamp,
 }
 
-/// When a customer was erased.
+/// When a customer was erased: what the log took before the offset, and what tables hold of before the moment, goes.
 #[derive(Clone, Copy, Debug)]
 pub struct Erased {
     pub offset: u64,
@@ -156,7 +156,7 @@ pub async fn collect(
         for event in range.events.iter().filter(|event| offsets.contains(&event.offset)) {
             found.tally.count("read", 1);
             match &event.content {
-                Content::Event(inner) => found.take(inner, event.offset, event.at()),
+                Content::Event(inner) => found.take(inner, event.offset, (event.at(), event.accepted())),
                 Content::Unreadable(_) => found.tally.reject("unreadable", || format!("offset {}", event.offset)),
             }
         }
@@ -190,7 +190,7 @@ impl Collected {
         old
     }
 
-    fn take(&mut self, event: &Event, offset: u64, at: Timestamp) {
+    fn take(&mut self, event: &Event, offset: u64, (at, accepted): (Timestamp, Timestamp)) {
         use EventType as T;
         if let (Some(session), Some(customer)) = (&event.session_id, &event.customer_id) {
             self.sessions.insert(session.to_string(), customer.to_string());
@@ -215,7 +215,7 @@ impl Collected {
             T::StockChanged => self.stock(event, at),
             T::PriceChanged => self.price(event, at),
             T::OfferChanged => self.offer(event, at),
-            T::CustomerChanged => self.customer(event, offset, at),
+            T::CustomerChanged => self.customer(event, offset, (at, accepted)),
             T::RecommendationShown => self.exposures = true,
             T::ViewItem | T::Search | T::AddToCart | T::RemoveFromCart | T::BeginCheckout | T::Rate => {}
         }
@@ -261,12 +261,8 @@ impl Collected {
         if self.stock.get(product.as_str()).is_some_and(|known| known.as_of > at) {
             return;
         }
-        let level = Level {
-            on_hand: change.on_hand,
-            backordered: change.backordered,
-            on_order: change.on_order,
-            as_of: at,
-        };
+        let level =
+            Level { on_hand: change.on_hand, backordered: change.backordered, on_order: change.on_order, as_of: at };
         self.stock.insert(product.to_string(), level);
     }
 
@@ -291,21 +287,19 @@ impl Collected {
         };
     }
 
-    fn customer(&mut self, event: &Event, offset: u64, at: Timestamp) {
+    fn customer(&mut self, event: &Event, offset: u64, (at, accepted): (Timestamp, Timestamp)) {
         let (Some(id), Some(change)) = (&event.customer_id, &event.customer) else { return };
         if change.get(ERASE_KEY) == Some(&Value::Bool(true)) {
             self.profiles.remove(id.as_str());
             self.sessions.retain(|_, customer| customer.as_str() != id.as_str());
-            self.erased.insert(id.to_string(), Erased { offset, at });
+            self.erased.insert(id.to_string(), Erased { offset, at: at.max(accepted) });
             return;
         }
         if self.is_old(event, at) {
             return;
         }
-        let known = self
-            .profiles
-            .entry(id.to_string())
-            .or_insert_with(|| Profile { since: at, values: BTreeMap::new() });
+        let known =
+            self.profiles.entry(id.to_string()).or_insert_with(|| Profile { since: at, values: BTreeMap::new() });
         for key in PROFILE_KEYS {
             match change.get(key) {
                 Some(Value::String(text)) => known.values.insert(key.to_owned(), Some(text.clone())),

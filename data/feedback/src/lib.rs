@@ -57,7 +57,9 @@ pub enum FeedbackError {
         "failed to merge events: those before offset {until} were asked for, but the export ends at {exported}; export again (POST /v1/export)"
     )]
     NotExported { until: u64, exported: u64 },
-    #[error("failed to merge events: file {file} changed while it was read; a file of an export is never written twice: restore it")]
+    #[error(
+        "failed to merge events: file {file} changed while it was read; a file of an export is never written twice: restore it"
+    )]
     Changed { file: String },
     #[error("the merge was told to stop; start it again")]
     Stopped,

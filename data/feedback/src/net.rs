@@ -104,9 +104,7 @@ impl Netting {
     pub fn net(mut self, refunds: &[Refund], as_of: Option<Timestamp>, tally: &mut Tally) -> Netted {
         let mut netted = Netted::default();
         for lines in self.bought.values_mut() {
-            lines.sort_by(|a, b| {
-                b.at.cmp(&a.at).then_with(|| (&a.order_id, a.line_no).cmp(&(&b.order_id, b.line_no)))
-            });
+            lines.sort_by(|a, b| b.at.cmp(&a.at).then_with(|| (&a.order_id, a.line_no).cmp(&(&b.order_id, b.line_no))));
         }
         for refund in refunds {
             let is_old = as_of.is_some_and(|as_of| refund.at <= as_of);
@@ -130,9 +128,8 @@ impl Netting {
                 for by_order in [true, false] {
                     for bought in lines.iter_mut() {
                         let named = refund.order_id.as_deref() == Some(bought.order_id.as_str());
-                        let owned = refund.customer.is_some()
-                            && bought.customer == refund.customer
-                            && bought.at <= refund.at;
+                        let owned =
+                            refund.customer.is_some() && bought.customer == refund.customer && bought.at <= refund.at;
                         let fits = if by_order { named } else { owned && !named };
                         if !fits || (is_old && bought.in_tables) {
                             continue;

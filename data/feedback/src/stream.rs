@@ -88,10 +88,7 @@ fn interaction(
     let rate = event.event_type == EventType::Rate;
     let products: Vec<(Option<String>, Option<rust_decimal::Decimal>)> = match pieces(event) {
         none if none.is_empty() => vec![(None, None)],
-        some => some
-            .into_iter()
-            .map(|piece| (Some(piece.product), (!rate).then_some(piece.quantity)))
-            .collect(),
+        some => some.into_iter().map(|piece| (Some(piece.product), (!rate).then_some(piece.quantity))).collect(),
     };
     let several = products.len() > 1;
     for (number, (product_id, quantity)) in (1..).zip(products) {

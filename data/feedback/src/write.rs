@@ -7,8 +7,7 @@ use endcap_eventlog::export::Export;
 use endcap_eventlog::log::event_key;
 use endcap_tables::{
     Brand, Cancellation, Category, Customer, DatasetManifest, DatasetWriter, Exposure, Identity, Interaction,
-    MergedEvents, Order, OrderLine, OrderStatus, Place, Product, Row, Stock, TableError, TableWriter, TimeRange,
-    scan,
+    MergedEvents, Order, OrderLine, OrderStatus, Place, Product, Row, Stock, TableError, TableWriter, TimeRange, scan,
 };
 use rust_decimal::Decimal;
 use sha2::{Digest, Sha256};

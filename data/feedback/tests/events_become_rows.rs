@@ -13,7 +13,10 @@ use support::{Bed, line, money, order, time, write};
 
 fn base() -> Vec<(Order, Vec<OrderLine>)> {
     vec![
-        (order("o1", Some("ann"), "2026-01-10T10:00:00Z", "4.50"), vec![line("o1", 1, "apple", "2", "1"), line("o1", 2, "bread", "1", "2.5")]),
+        (
+            order("o1", Some("ann"), "2026-01-10T10:00:00Z", "4.50"),
+            vec![line("o1", 1, "apple", "2", "1"), line("o1", 2, "bread", "1", "2.5")],
+        ),
         (order("o2", Some("bob"), "2026-01-11T10:00:00Z", "7.25"), vec![line("o2", 1, "cheese", "1", "7.25")]),
     ]
 }
@@ -131,24 +134,39 @@ async fn refunds_are_netted_and_said() {
     let merged = bed.merge("base", "merged").await;
     let left: Vec<(String, String, Decimal)> =
         bed.read::<OrderLine>("merged").into_iter().map(|row| (row.order_id, row.product_id, row.quantity)).collect();
-    let row = |order: &str, product: &str, quantity: i64| (order.to_owned(), product.to_owned(), Decimal::from(quantity));
+    let row =
+        |order: &str, product: &str, quantity: i64| (order.to_owned(), product.to_owned(), Decimal::from(quantity));
     assert_eq!(left, [row("n1", "apple", 0), row("o1", "apple", 1), row("o1", "bread", 1), row("o2", "cheese", 0)]);
     let said: Vec<(String, Option<String>, Decimal)> = bed
         .read::<Cancellation>("merged")
         .into_iter()
         .map(|row| (row.cancel_order_id, row.order_id, row.quantity))
         .collect();
-    let row = |id: &str, order: Option<&str>, quantity: i64| (id.to_owned(), order.map(str::to_owned), Decimal::from(quantity));
-    assert_eq!(said, [row("r1", Some("n1"), 3), row("r1", Some("o1"), 1), row("r2", Some("o2"), 1), row("r4", None, 1)]);
-    assert_eq!((counts(&merged, "refunds"), rejected(&merged, "older_than_the_tables"), rejected(&merged, "nothing_to_refund")), (2, 1, 1));
+    let row = |id: &str, order: Option<&str>, quantity: i64| {
+        (id.to_owned(), order.map(str::to_owned), Decimal::from(quantity))
+    };
+    assert_eq!(
+        said,
+        [row("r1", Some("n1"), 3), row("r1", Some("o1"), 1), row("r2", Some("o2"), 1), row("r4", None, 1)]
+    );
+    assert_eq!(
+        (
+            counts(&merged, "refunds"),
+            rejected(&merged, "older_than_the_tables"),
+            rejected(&merged, "nothing_to_refund")
+        ),
+        (2, 1, 1)
+    );
 }
 
 #[tokio::test]
 async fn the_shelf_and_profiles_take_the_newest_word() {
     let mut bed = Bed::new();
     write(&bed.path("base"), &base(), Vec::new());
-    let offer = |id: &str, buy: u32| json!({"event_id": format!("{id}-{buy}"), "type": "offer_changed", "at": "2026-02-01T00:00:00Z",
-        "offer": {"offer_id": id, "type": "BuyXGetY", "terms": {"buy": buy, "get": 1}, "scope": {"products": ["apple"]}}});
+    let offer = |id: &str, buy: u32| {
+        json!({"event_id": format!("{id}-{buy}"), "type": "offer_changed", "at": "2026-02-01T00:00:00Z",
+        "offer": {"offer_id": id, "type": "BuyXGetY", "terms": {"buy": buy, "get": 1}, "scope": {"products": ["apple"]}}})
+    };
     bed.send(&[
         json!({"event_id": "p0", "type": "price_changed", "product_id": "apple", "price": {"unit_price": "0.10"}, "at": "2026-01-01T00:00:00Z"}),
         json!({"event_id": "p1", "type": "price_changed", "product_id": "apple", "price": {"unit_price": "1.10"}, "at": "2026-02-01T00:00:00Z"}),
@@ -242,13 +260,19 @@ async fn interactions_and_exposures_are_rows_with_what_became_of_them() {
         .read::<Exposure>("merged")
         .into_iter()
         .map(|row| {
-            assert_eq!((row.version.as_str(), row.arm.as_deref(), row.experiment.as_deref()), ("shop-v2", Some("candidate"), Some("x")));
+            assert_eq!(
+                (row.version.as_str(), row.arm.as_deref(), row.experiment.as_deref()),
+                ("shop-v2", Some("candidate"), Some("x"))
+            );
             assert!((row.propensity - 0.5).abs() < 1e-12 && (row.score - 0.25).abs() < 1e-12);
             (row.product_id, row.rank, row.accepted, row.clicked)
         })
         .collect();
     let row = |product: &str, rank, accepted, clicked| (product.to_owned(), rank, accepted, clicked);
-    assert_eq!(shown, [row("apple", 1, Some(false), false), row("cheese", 2, Some(true), true), row("bread", 3, None, false)]);
+    assert_eq!(
+        shown,
+        [row("apple", 1, Some(false), false), row("cheese", 2, Some(true), true), row("bread", 3, None, false)]
+    );
 }
 
 #[tokio::test]

@@ -166,8 +166,7 @@ impl DatasetWriter {
     ) -> Result<DatasetManifest, TableError> {
         rejected.sort_by(|a, b| (&a.table, &a.reason).cmp(&(&b.table, &b.reason)));
         let Self { dir, tables, events } = self;
-        let manifest =
-            DatasetManifest { format: FORMAT.to_owned(), tables, time_range, currency, rejected, events };
+        let manifest = DatasetManifest { format: FORMAT.to_owned(), tables, time_range, currency, rejected, events };
         let path = dir.join(MANIFEST_FILE);
         let unfinished = dir.join(format!("{MANIFEST_FILE}.part"));
         let write_error = |source| TableError::Write { path: path.clone(), source };

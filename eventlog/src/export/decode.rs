@@ -1,9 +1,7 @@
 //! Columns of an exported file back to events.
 
 use arrow_array::cast::AsArray;
-use arrow_array::types::{
-    Decimal128Type, Float64Type, Int64Type, TimestampMicrosecondType, TimestampMillisecondType,
-};
+use arrow_array::types::{Decimal128Type, Float64Type, Int64Type, TimestampMicrosecondType, TimestampMillisecondType};
 use arrow_array::{Array, ArrayRef, RecordBatch, StructArray};
 use bytes::Bytes;
 use jiff::Timestamp;
@@ -103,10 +101,8 @@ impl Table {
             .map(|column| column.as_primitive::<TimestampMicrosecondType>().value(row))
             .and_then(|micros| Timestamp::from_microsecond(micros).ok());
         let on_hand = self.decimal("stock_on_hand", row);
-        let (unit_price, active) = (
-            self.decimal("unit_price", row),
-            self.column("active", row).map(|column| column.as_boolean().value(row)),
-        );
+        let (unit_price, active) =
+            (self.decimal("unit_price", row), self.column("active", row).map(|column| column.as_boolean().value(row)));
         let event_type = self.name("type", row)?.ok_or("type is empty")?;
         Ok(Event {
             event_id: self.owned("event_id", row).ok_or("event_id is empty")?,

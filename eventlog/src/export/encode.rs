@@ -28,8 +28,7 @@ pub fn encode(events: &[Exported]) -> Result<Bytes, ExportError> {
     let failed = |error: &dyn std::fmt::Display| ExportError::Encode(error.to_string());
     let batch = batch(events).map_err(|error| failed(&error))?;
     let properties = WriterProperties::builder().set_compression(Compression::ZSTD(ZstdLevel::default())).build();
-    let mut writer =
-        ArrowWriter::try_new(Vec::new(), schema(), Some(properties)).map_err(|error| failed(&error))?;
+    let mut writer = ArrowWriter::try_new(Vec::new(), schema(), Some(properties)).map_err(|error| failed(&error))?;
     writer.write(&batch).map_err(|error| failed(&error))?;
     writer.into_inner().map(Bytes::from).map_err(|error| failed(&error))
 }
@@ -69,9 +68,7 @@ fn batch(events: &[Exported]) -> Result<RecordBatch, ArrowError> {
         rows.decimal(|event| event.stock.as_ref().and_then(|stock| stock.backordered))?,
         rows.decimal(|event| event.stock.as_ref().and_then(|stock| stock.on_order))?,
         rows.decimal(|event| event.price.as_ref().and_then(|price| price.unit_price))?,
-        Arc::new(
-            rows.each(|event| event.price.as_ref().and_then(|price| price.active)).collect::<BooleanArray>(),
-        ),
+        Arc::new(rows.each(|event| event.price.as_ref().and_then(|price| price.active)).collect::<BooleanArray>()),
         rows.json(|event| event.offer.as_ref(), None),
         rows.json(|event| event.customer.as_ref(), None),
         rows.json(|event| event.context.as_ref(), None),

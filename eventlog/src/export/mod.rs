@@ -47,11 +47,15 @@ pub enum Content {
 impl Exported {
     /// When it happened, with the microseconds that the export keeps.
     pub fn at(&self) -> Timestamp {
-        let accepted = || Timestamp::from_millisecond(self.accepted_ms).unwrap_or(Timestamp::UNIX_EPOCH);
         match &self.content {
-            Content::Event(event) => event.at.map_or_else(accepted, to_micros),
-            Content::Unreadable(_) => accepted(),
+            Content::Event(event) => event.at.map_or_else(|| self.accepted(), to_micros),
+            Content::Unreadable(_) => self.accepted(),
         }
+    }
+
+    /// When the log accepted it.
+    pub fn accepted(&self) -> Timestamp {
+        Timestamp::from_millisecond(self.accepted_ms).unwrap_or(Timestamp::UNIX_EPOCH)
     }
 
     /// The day of the file that it belongs to.

@@ -94,10 +94,7 @@ impl Export {
     }
 
     /// Ranges with events of some offsets, whole and in their order; some are read ahead.
-    pub fn read(
-        &self,
-        offsets: std::ops::Range<u64>,
-    ) -> impl Stream<Item = Result<RangeEvents, ExportError>> + '_ {
+    pub fn read(&self, offsets: std::ops::Range<u64>) -> impl Stream<Item = Result<RangeEvents, ExportError>> + '_ {
         let wanted = self.ranges.iter().filter(move |one| one.range.to > offsets.start && one.range.from < offsets.end);
         futures::stream::iter(wanted).map(|range| self.read_range(range)).buffered(AHEAD)
     }
@@ -126,7 +123,8 @@ impl Export {
     async fn fetch(&self, path: &Path) -> Result<(UsedPart, Vec<Exported>), ExportError> {
         let failed = |source| ExportError::Read { object: path.to_string(), source };
         let bytes: Bytes = self.from.store.get(path).await.map_err(failed)?.bytes().await.map_err(failed)?;
-        let below: Vec<String> = path.prefix_match(&self.from.prefix).into_iter().flatten().map(|part| part.as_ref().to_owned()).collect();
+        let below: Vec<String> =
+            path.prefix_match(&self.from.prefix).into_iter().flatten().map(|part| part.as_ref().to_owned()).collect();
         let part = UsedPart { file: below.join("/"), sha256: sha256_hex(&bytes) };
         let events = decode(bytes).map_err(|why| ExportError::Broken { object: path.to_string(), why })?;
         Ok((part, events))

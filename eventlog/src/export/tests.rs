@@ -44,7 +44,8 @@ fn common() -> impl Strategy<Value = Value> {
             for (name, value) in [("customer_id", customer), ("request_id", request)] {
                 fields.extend(value.map(|value| (name.to_owned(), json!(value))));
             }
-            fields.extend(query.map(|query| ("context".to_owned(), json!({"query": query, "nested": {"n": [1, null]}}))));
+            fields
+                .extend(query.map(|query| ("context".to_owned(), json!({"query": query, "nested": {"n": [1, null]}}))));
             event
         },
     )
@@ -79,7 +80,14 @@ fn special() -> impl Strategy<Value = Value> {
             .collect();
         json!(items)
     });
-    let kinds = ["view_item", "select_item", "add_to_cart", "remove_from_cart", "recommendation_accepted", "recommendation_declined"];
+    let kinds = [
+        "view_item",
+        "select_item",
+        "add_to_cart",
+        "remove_from_cart",
+        "recommendation_accepted",
+        "recommendation_declined",
+    ];
     prop_oneof![
         (proptest::sample::select(kinds.to_vec()), text(), maybe(decimals(1000)), maybe(text())).prop_map(|(kind, product, quantity, offer)| {
             let mut event = json!({"type": kind, "product_id": product, "placement": "cart"});

@@ -72,7 +72,11 @@ impl Writer {
         let first = self.reader.first();
         if point.exported_offset < first {
             let lost = Range { from: point.exported_offset, to: first };
-            tracing::error!(from = lost.from, to = lost.to, "events were removed by retention before they could be exported");
+            tracing::error!(
+                from = lost.from,
+                to = lost.to,
+                "events were removed by retention before they could be exported"
+            );
             step.lost = lost.to - lost.from;
             point.lost.push(lost);
             point.exported_offset = first;
@@ -112,9 +116,11 @@ impl Writer {
         let uri = || self.to.uri.clone();
         match Point::read(&self.to).await? {
             None => Ok((Point::new(self.reader.log_id(), self.reader.first()), None)),
-            Some((point, _)) if point.log_id != self.reader.log_id() => {
-                Err(ExportError::OtherLog { uri: uri(), found: point.log_id, expected: self.reader.log_id().to_owned() })
-            }
+            Some((point, _)) if point.log_id != self.reader.log_id() => Err(ExportError::OtherLog {
+                uri: uri(),
+                found: point.log_id,
+                expected: self.reader.log_id().to_owned(),
+            }),
             Some((point, _)) if point.exported_offset > self.reader.next() => {
                 Err(ExportError::Ahead { uri: uri(), exported: point.exported_offset, next: self.reader.next() })
             }

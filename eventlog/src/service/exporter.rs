@@ -78,7 +78,9 @@ impl ExportHandle {
     /// Exports everything that is acknowledged when this is called.
     async fn now(&self) -> Result<ExportStatus, Problem> {
         let (answer, wait) = oneshot::channel();
-        self.asked.try_send(answer).map_err(|_| failed("too many ask for an export at once, or the log is stopping"))?;
+        self.asked
+            .try_send(answer)
+            .map_err(|_| failed("too many ask for an export at once, or the log is stopping"))?;
         match tokio::time::timeout(ASKED_WAIT, wait).await {
             Ok(Ok(Ok(()))) => Ok(self.status()),
             Ok(Ok(Err(why))) => Err(failed(&why)),
@@ -181,7 +183,8 @@ impl Exporter {
             due = Instant::now() + self.interval;
             backoff = if let Err(error) = &done {
                 tracing::error!(%error, uri = self.handle.uri, "failed to export; it is tried again");
-                due = Instant::now() + backoff.min(self.interval.max(FIRST_BACKOFF)).mul_f64(rand::random_range(0.8..1.2));
+                due = Instant::now()
+                    + backoff.min(self.interval.max(FIRST_BACKOFF)).mul_f64(rand::random_range(0.8..1.2));
                 (backoff * 2).min(MOST_BACKOFF)
             } else {
                 FIRST_BACKOFF

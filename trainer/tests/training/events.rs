@@ -6,7 +6,7 @@ use std::path::Path;
 use endcap_eventlog::export::{RangeLimits, Writer};
 use endcap_eventlog::intake::{Source, parse_event};
 use endcap_eventlog::log::{self, LogConfig, Record, event_key};
-use endcap_recommender::candidates::{HistoryOrder, Question, Scratch, candidates};
+use endcap_recommender::candidates::{HistoryOrder, Question, Scratch, Signal, candidates};
 use endcap_recommender::fitted::Model;
 use endcap_recommender::live::BaselineState;
 use endcap_tables::{
@@ -106,7 +106,10 @@ fn tables_with_events_train_what_tables_with_the_same_orders_do() {
     }
     let (full, of_events) = (full.dataset, merged_manifest.dataset);
     assert_ne!(full.manifest_sha256, of_events.manifest_sha256);
-    assert_eq!((full.orders, full.rows, full.customers, full.max_time), (of_events.orders, of_events.rows, of_events.customers, of_events.max_time));
+    assert_eq!(
+        (full.orders, full.rows, full.customers, full.max_time),
+        (of_events.orders, of_events.rows, of_events.customers, of_events.max_time)
+    );
     let report: Value = serde_json::from_slice(&merged_objects["report"]).unwrap();
     assert_eq!(report["events"]["merged"]["counts"]["orders_added"], events.len());
     assert_eq!(
@@ -116,7 +119,10 @@ fn tables_with_events_train_what_tables_with_the_same_orders_do() {
     assert!(!folder.path().join(".merged.work").exists(), "the merged dataset goes with the training");
     // Again: it stands. With one more event it is another dataset.
     assert!(merged("merged").status.success());
-    export(folder.path(), &[json!({"event_id": "more", "type": "view_item", "session_id": "s", "product_id": product_id(1)})]);
+    export(
+        folder.path(),
+        &[json!({"event_id": "more", "type": "view_item", "session_id": "s", "product_id": product_id(1)})],
+    );
     let output = merged("merged");
     assert_eq!(output.status.code(), Some(4), "{}", String::from_utf8_lossy(&output.stderr));
 }
@@ -131,7 +137,10 @@ fn an_offset_makes_a_retry_learn_from_the_same_events() {
     let until = events.len().to_string();
     let arguments = ["--out", "v1", "--events", "export", "--events-until", &until];
     let first = digest(folder.path(), &arguments);
-    export(folder.path(), &[json!({"event_id": "more", "type": "view_item", "session_id": "s", "product_id": product_id(1)})]);
+    export(
+        folder.path(),
+        &[json!({"event_id": "more", "type": "view_item", "session_id": "s", "product_id": product_id(1)})],
+    );
     assert_eq!(digest(folder.path(), &arguments), first);
     let output = run(folder.path(), &["--out", "v2", "--events", "export", "--events-until", "999999"]);
     assert_eq!(output.status.code(), Some(1));
@@ -144,7 +153,12 @@ fn what_is_wrong_with_the_events_is_named() {
     let output = run(folder.path(), &["--out", "v1", "--events", "nowhere"]);
     assert_eq!(output.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&output.stderr).contains("--events"));
-    export(folder.path(), &[json!({"event_id": "e", "type": "view_item", "session_id": "s", "product_id": "P001", "at": "2026-01-01T00:00:00Z"})]);
+    export(
+        folder.path(),
+        &[
+            json!({"event_id": "e", "type": "view_item", "session_id": "s", "product_id": "P001", "at": "2026-01-01T00:00:00Z"}),
+        ],
+    );
     let part = folder.path().join("export/date=2026-01-01/00000000000000000000-00000000000000000001.parquet");
     let whole = std::fs::read(&part).unwrap();
     std::fs::write(&part, &whole[..whole.len() / 2]).unwrap();
@@ -161,22 +175,25 @@ fn reorders(artifact: &Path, customer: &str) -> Vec<String> {
     let (_, objects) = objects(artifact);
     let model = Model::from_objects(&objects, "").unwrap();
     let state = baseline(artifact);
-    let orders = state.customers.iter().find(|(id, _)| id.as_str() == customer).map(|(_, state)| &state.orders).unwrap();
+    let orders =
+        state.customers.iter().find(|(id, _)| id.as_str() == customer).map(|(_, state)| &state.orders).unwrap();
     let newest_s = orders.iter().map(|order| order.at_s).max().unwrap();
     let history = orders
         .iter()
         .map(|order| HistoryOrder {
             age_days: ((newest_s - order.at_s) as f32) / DAY_S as f32,
-            products: order.lines.iter().filter_map(|(product, _)| model.catalogue.find(product)).collect(),
+            lines: order
+                .lines
+                .iter()
+                .filter_map(|(product, quantity)| Some((model.catalogue.find(product)?, *quantity)))
+                .collect(),
         })
         .collect();
     let question = Question { history, month: 6, ..Question::default() };
-    let mut found = candidates(&model, &question, &mut Scratch::default());
-    let at = endcap_recommender::candidates::Signal::ALL
-        .iter()
-        .position(|signal| format!("{signal:?}").to_ascii_lowercase().contains("personal"))
-        .unwrap();
-    found.sort_by(|a, b| b.signals[at].total_cmp(&a.signals[at]));
+    let mut scratch = Scratch::default();
+    let mut found = candidates(&model, &question, &mut scratch).to_vec();
+    let personal = Signal::ALL.iter().position(|signal| *signal == Signal::Personal).unwrap();
+    found.sort_by(|a, b| b.signals[personal].total_cmp(&a.signals[personal]));
     found.iter().map(|found| model.catalogue.id(found.product).to_owned()).collect()
 }
 
@@ -198,7 +215,11 @@ fn a_customers_live_orders_change_what_the_next_version_recommends() {
     let after = reorders(&folder.path().join("v2"), customer);
     assert_eq!(after.first(), Some(&wanted), "{after:?}");
     // She is forgotten: the sales stay, as nobody's.
-    export(folder.path(), &[json!({"event_id": "erase", "type": "customer_changed", "customer_id": customer, "customer": {"erase": true}})]);
+    export(
+        folder.path(),
+        &[json!({"event_id": "erase", "type": "customer_changed", "customer_id": customer,
+        "customer": {"erase": true}, "at": time(LAST_S + DAY_S).to_string()})],
+    );
     digest(folder.path(), &["--out", "v3", "--version", "3", "--events", "export"]);
     let state = baseline(&folder.path().join("v3"));
     assert!(!state.customers.keys().any(|id| id.as_str() == customer));

@@ -167,7 +167,10 @@ pub fn write(dir: &Path, orders: &[(Order, Vec<OrderLine>)], interactions: Vec<I
     dataset.write(orders.iter().map(|(order, _)| order.clone())).unwrap();
     dataset.write(orders.iter().flat_map(|(_, lines)| lines.clone())).unwrap();
     dataset
-        .write([stock("apple", Some("york"), 10, "2026-01-01T00:00:00Z"), stock("bread", None, 5, "2026-01-01T00:00:00Z")])
+        .write([
+            stock("apple", Some("york"), 10, "2026-01-01T00:00:00Z"),
+            stock("bread", None, 5, "2026-01-01T00:00:00Z"),
+        ])
         .unwrap();
     if !interactions.is_empty() {
         dataset.write(interactions).unwrap();
