@@ -348,16 +348,12 @@ fn lines_of(sale: &Sale, products: &Prices, tally: &mut Tally) -> Vec<OrderLine>
     let mut lines = Vec::with_capacity(sale.pieces.len());
     for (line_no, piece) in (1..).zip(&sale.pieces) {
         let example = || format!("order_id={} product_id={}", sale.order_id, piece.product);
-        let listed = match products {
-            None => None,
-            Some(products) => match products.get(&piece.product) {
-                Some(price) => *price,
-                None => {
-                    tally.reject("unknown_product", example);
-                    continue;
-                }
-            },
-        };
+        let known = products.as_ref().map(|products| products.get(&piece.product));
+        if known == Some(None) {
+            tally.reject("unknown_product", example);
+            continue;
+        }
+        let listed = known.flatten().copied().flatten();
         let Some(unit_price) = piece.unit_price.or(listed) else {
             tally.reject("no_price", example);
             continue;

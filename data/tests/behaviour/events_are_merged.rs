@@ -1,4 +1,5 @@
 //! A source with `events`: what the log exported is in the dataset, and in its report.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use endcap_data::spec::SourceSpec;
 use endcap_data::{EventsFrom, Prepared, prepare_with};

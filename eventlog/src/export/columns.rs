@@ -1,5 +1,6 @@
 //! The columns of an exported file.
 
+use std::fmt::Write;
 use std::sync::Arc;
 
 use arrow_schema::{DataType, Field, Fields, Schema, SchemaRef, TimeUnit};
@@ -92,7 +93,8 @@ pub fn markdown() -> String {
     let mut text = String::from("| column | type | may be empty | |\n| --- | --- | --- | --- |\n");
     for (name, kind, nullable, what) in columns() {
         let nullable = if nullable { "yes" } else { "no" };
-        text.push_str(&format!("| {name} | {} | {nullable} | {what} |\n", type_name(&kind)));
+        // Writing to a string does not fail.
+        let _ = writeln!(text, "| {name} | {} | {nullable} | {what} |", type_name(&kind));
     }
     text
 }

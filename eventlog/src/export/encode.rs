@@ -57,17 +57,17 @@ fn batch(events: &[Exported]) -> Result<RecordBatch, ArrowError> {
         rows.text(|event| event.customer_id.as_deref(), None),
         rows.text(|event| event.session_id.as_deref(), None),
         rows.text(|event| event.product_id.as_deref(), None),
-        rows.decimal(|event| event.quantity)?,
+        rows.decimal(|event| event.quantity),
         lines(events)?,
         rows.text(|event| event.order_id.as_deref(), None),
         rows.text(|event| event.request_id.as_deref(), None),
         rows.json(|event| event.placement, None),
-        rows.decimal(|event| event.value)?,
+        rows.decimal(|event| event.value),
         rows.text(|event| event.offer_id.as_deref(), None),
-        rows.decimal(|event| event.stock.as_ref().map(|stock| stock.on_hand))?,
-        rows.decimal(|event| event.stock.as_ref().and_then(|stock| stock.backordered))?,
-        rows.decimal(|event| event.stock.as_ref().and_then(|stock| stock.on_order))?,
-        rows.decimal(|event| event.price.as_ref().and_then(|price| price.unit_price))?,
+        rows.decimal(|event| event.stock.as_ref().map(|stock| stock.on_hand)),
+        rows.decimal(|event| event.stock.as_ref().and_then(|stock| stock.backordered)),
+        rows.decimal(|event| event.stock.as_ref().and_then(|stock| stock.on_order)),
+        rows.decimal(|event| event.price.as_ref().and_then(|price| price.unit_price)),
         Arc::new(rows.each(|event| event.price.as_ref().and_then(|price| price.active)).collect::<BooleanArray>()),
         rows.json(|event| event.offer.as_ref(), None),
         rows.json(|event| event.customer.as_ref(), None),
@@ -129,18 +129,18 @@ impl<'a> Rows<'a> {
         Arc::new(column.finish())
     }
 
-    fn decimal(&self, value: impl Fn(&'a Event) -> Option<Decimal> + 'a) -> Result<ArrayRef, ArrowError> {
+    fn decimal(&self, value: impl Fn(&'a Event) -> Option<Decimal> + 'a) -> ArrayRef {
         decimals(self.each(value))
     }
 }
 
-fn decimals(values: impl Iterator<Item = Option<Decimal>>) -> Result<ArrayRef, ArrowError> {
+fn decimals(values: impl Iterator<Item = Option<Decimal>>) -> ArrayRef {
     let mut column = Decimal128Builder::new();
     for value in values {
         column.append_option(value.map(unscaled));
     }
     let column: Decimal128Array = column.finish();
-    Ok(Arc::new(column.with_data_type(decimal())))
+    Arc::new(column.with_data_type(decimal()))
 }
 
 /// As an integer of the column's scale; more digits are rounded half to even.
@@ -156,8 +156,8 @@ fn lines(events: &[Exported]) -> Result<ArrayRef, ArrowError> {
     let all = || lists.iter().flatten().copied().flatten();
     let columns: Vec<ArrayRef> = vec![
         Arc::new(all().map(|line| Some(line.product_id.as_str())).collect::<StringArray>()),
-        decimals(all().map(|line| Some(line.quantity)))?,
-        decimals(all().map(|line| line.unit_price))?,
+        decimals(all().map(|line| Some(line.quantity))),
+        decimals(all().map(|line| line.unit_price)),
     ];
     list(line_fields(), columns, lists.iter().map(|list| list.map(<[EventLine]>::len)))
 }
@@ -184,7 +184,7 @@ fn list(
     lengths: impl Iterator<Item = Option<usize>> + Clone,
 ) -> Result<ArrayRef, ArrowError> {
     let offsets = OffsetBuffer::from_lengths(lengths.clone().map(|length| length.unwrap_or(0)));
-    let there = NullBuffer::from_iter(lengths.map(|length| length.is_some()));
+    let there = lengths.map(|length| length.is_some()).collect::<NullBuffer>();
     let entries = StructArray::try_new(fields.clone(), columns, None)?;
     let field = Arc::new(Field::new("item", arrow_schema::DataType::Struct(fields), false));
     Ok(Arc::new(ListArray::try_new(field, offsets, Arc::new(entries), Some(there))?))

@@ -104,26 +104,28 @@ pub(super) fn control(slot: Slot) -> Router {
     Router::new().route("/v1/export", post(export).get(status)).with_state(slot)
 }
 
-fn handle(slot: &Slot) -> Result<&ExportHandle, Problem> {
+fn handle(slot: &Slot) -> Result<&ExportHandle, Box<Problem>> {
     match slot.get() {
         Some(Some(handle)) => Ok(handle),
-        Some(None) => Err(Problem::new(StatusCode::NOT_FOUND, "no-export", "Events are not exported")
-            .detail("start endcap-eventlog with --export URI")),
-        None => Err(failed("the log is being opened")),
+        Some(None) => Err(Box::new(
+            Problem::new(StatusCode::NOT_FOUND, "no-export", "Events are not exported")
+                .detail("start endcap-eventlog with --export URI"),
+        )),
+        None => Err(Box::new(failed("the log is being opened"))),
     }
 }
 
 async fn status(State(slot): State<Slot>) -> Response {
     match handle(&slot) {
         Ok(handle) => Json(handle.status()).into_response(),
-        Err(problem) => problem.into_response(),
+        Err(problem) => (*problem).into_response(),
     }
 }
 
 async fn export(State(slot): State<Slot>) -> Response {
     let done = match handle(&slot) {
         Ok(handle) => handle.now().await,
-        Err(problem) => Err(problem),
+        Err(problem) => Err(*problem),
     };
     done.map_or_else(IntoResponse::into_response, |status| Json(status).into_response())
 }
@@ -191,7 +193,7 @@ impl Exporter {
             };
             for answer in answers {
                 // Whoever asked may be gone.
-                let _ = answer.send(done.as_ref().map(|()| ()).map_err(ToString::to_string));
+                let _ = answer.send(done.as_ref().copied().map_err(ToString::to_string));
             }
             self.measure().await;
         }
