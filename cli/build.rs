@@ -13,7 +13,12 @@ fn main() {
     let mut code = String::from("const FILES: &[(&str, &[u8])] = &[\n");
     for file in &files {
         if let (Ok(name), Ok(whole)) = (file.strip_prefix(&dist), file.canonicalize()) {
-            let _ = writeln!(code, "    ({:?}, include_bytes!({:?})),", name.display().to_string(), whole.display().to_string());
+            let _ = writeln!(
+                code,
+                "    ({:?}, include_bytes!({:?})),",
+                name.display().to_string(),
+                whole.display().to_string()
+            );
         }
     }
     code.push_str("];\n");

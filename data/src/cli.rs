@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
 use endcap_data::spec::{Minimum, Span};
-use endcap_data::{DataError, DataSpec, Layout, Limits, Request, check, prepare, query, report};
+use endcap_data::{DataError, DataSpec, EventsFrom, Layout, Limits, Request, check, prepare_with, query, report};
 use indicatif::ProgressBar;
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
@@ -77,6 +77,12 @@ struct Prepare {
     /// FROM=TO: read sources below the URI FROM from the folder TO
     #[arg(long, value_parser = mount)]
     mount: Vec<(String, String)>,
+    /// Export of the event log (what endcap-eventlog --export writes), for a source with `events`; merged into what the others hold
+    #[arg(long, value_name = "URI")]
+    events: Option<String>,
+    /// Only events before this offset, such as the one that POST /v1/export answered
+    #[arg(long, value_name = "OFFSET", requires = "events")]
+    events_until: Option<u64>,
     /// Print the report as JSON
     #[arg(long)]
     json: bool,
@@ -199,7 +205,8 @@ async fn run_prepare(args: Prepare, limits: Limits, cancel: &CancellationToken) 
             shown.set_message(step.to_owned());
         }
     };
-    let prepared = prepare(&request, cancel, &progress).await;
+    let events = args.events.map(|uri| EventsFrom { uri, until: args.events_until });
+    let prepared = prepare_with(&request, events.as_ref(), cancel, &progress).await;
     bar.finish_and_clear();
     let prepared = prepared?;
     if args.json {

@@ -41,6 +41,8 @@ pub enum DataError {
     Table(#[from] TableError),
     #[error(transparent)]
     Store(#[from] endcap_store::StoreError),
+    #[error(transparent)]
+    Events(#[from] endcap_feedback::FeedbackError),
     #[error("failed to fetch {object}: {why}; what was fetched is kept, so run the same command again")]
     Fetch { object: String, why: String },
     #[error("stopped on request; run the same command again to go on from here")]
@@ -57,6 +59,12 @@ impl DataError {
             Self::WrongType { .. } | Self::Quality { .. } => "DataQuality",
             Self::Memory { .. } => "OutOfMemory",
             Self::Cancelled => "Cancelled",
+            Self::Events(source) => match source {
+                endcap_feedback::FeedbackError::SameFolder(_) => "InvalidSpec",
+                endcap_feedback::FeedbackError::Stopped => "Cancelled",
+                endcap_feedback::FeedbackError::Tables(_) => "CorruptDataset",
+                _ => "SourceUnavailable",
+            },
             Self::Table(_) => "CorruptDataset",
             Self::Store(_) | Self::Fetch { .. } | Self::Open { .. } | Self::Read { .. } => "SourceUnavailable",
             Self::Write { .. } => "NotWritable",

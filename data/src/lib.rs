@@ -11,6 +11,7 @@ pub mod check;
 pub mod convert;
 mod engine;
 mod error;
+mod events;
 mod layout;
 mod netting;
 mod offers;
@@ -25,6 +26,7 @@ mod work;
 
 pub use engine::Limits;
 pub use error::DataError;
+pub use events::{EventsFrom, prepare_with};
 pub use layout::views;
 pub use netting::NettingCounts;
 pub use prepare::{Prepared, Request, prepare};

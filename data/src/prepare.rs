@@ -149,7 +149,7 @@ async fn find_sources(
 }
 
 /// Replaces the beginning of a URI as `--mount` says.
-fn mounted(uri: &str, mounts: &[(String, String)]) -> String {
+pub(crate) fn mounted(uri: &str, mounts: &[(String, String)]) -> String {
     mounts
         .iter()
         .find_map(|(from, to)| uri.strip_prefix(from.as_str()).map(|rest| format!("{to}{rest}")))

@@ -261,16 +261,31 @@ impl DataSpec {
         if self.sources.is_empty() || self.sources.len() > 24 {
             return bad("sources".to_owned(), "write 1 to 24 sources");
         }
+        if self.sources.iter().filter(|source| source.events.is_some()).count() > 1 {
+            return bad("sources".to_owned(), "a model has one event log: write one source with events");
+        }
+        if self.sources.iter().all(|source| source.events.is_some()) {
+            return bad(
+                "sources".to_owned(),
+                "events add to what other sources hold: write at least one source with object beside them",
+            );
+        }
         for (number, source) in self.sources.iter().enumerate() {
             let field = |name: &str| format!("sources[{number}].{name}");
             if source.name.is_empty() || self.sources.iter().take(number).any(|other| other.name == source.name) {
                 return bad(field("name"), "every source needs a name of its own");
             }
             if source.events.is_some() {
-                return bad(
-                    field("events"),
-                    "this version cannot read the event log as a source; leave the source out, or export it and use `object`",
-                );
+                if source.object.is_some() {
+                    return bad(field("events"), "a source needs exactly one of object and events");
+                }
+                if source.layout != Layout::default() || !source.columns.is_empty() || !source.provides.is_empty() {
+                    return bad(
+                        field("events"),
+                        "the event log is canonical by itself: leave layout, provides and columns out",
+                    );
+                }
+                continue;
             }
             if source.object.is_none() {
                 return bad(field("object"), "name where the data lies: object: {uri: file:///folder}");
@@ -323,7 +338,9 @@ mod tests {
             ("sources: []", "sources: write 1 to 24"),
             ("sources: [{name: a, layout: Custom, provides: [Orders], object: {uri: /x}}]", "sources[0].columns"),
             ("sources: [{name: a, layout: Custom, columns: {a: b}, object: {uri: /x}}]", "sources[0].provides"),
-            ("sources: [{name: a, events: {}}]", "sources[0].events"),
+            ("sources: [{name: a, events: {}}]", "at least one source with object"),
+            ("sources: [{name: a, object: {uri: /x}}, {name: b, events: {}, object: {uri: /x}}]", "sources[1].events"),
+            ("sources: [{name: a, object: {uri: /x}}, {name: b, events: {}}, {name: c, events: {}}]", "one event log"),
             ("sources: [{name: a}]", "sources[0].object"),
             ("sources: [{name: a, object: {uri: /x}}, {name: a, object: {uri: /x}}]", "sources[1].name"),
             ("sources: [{name: a, object: {uri: /x}}]\nwindow: 3 days", "is not a duration"),

@@ -2,6 +2,7 @@
 
 pub mod client;
 pub mod event;
+pub mod export;
 pub mod intake;
 pub mod live;
 pub mod log;

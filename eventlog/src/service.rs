@@ -2,6 +2,7 @@
 
 mod api;
 mod commit;
+mod exporter;
 mod keeper;
 mod metrics;
 mod options;
@@ -10,6 +11,7 @@ mod submit;
 mod tail;
 
 pub use commit::{CommitQueue, Refused};
+pub use exporter::ExportStatus;
 pub use keeper::{KeeperError, SNAPSHOT_FILE, SnapshotInfo};
 pub use options::Options;
 pub use start::{Running, StartError, start};

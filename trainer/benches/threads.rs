@@ -33,6 +33,8 @@ fn main() {
     for round in 0..rounds {
         for threads in [1, 2] {
             let options = TrainOptions {
+                events: None,
+                events_until: None,
                 data: dataset.clone(),
                 out: folder.path().join(format!("out-{round}-{threads}")).display().to_string(),
                 model: "bench".to_owned(),

@@ -41,6 +41,8 @@ pub enum TrainError {
     Solve { what: &'static str, why: String },
     #[error("failed to compute {what}: {source}")]
     Tensor { what: &'static str, source: Box<candle_core::Error> },
+    #[error("{0}; correct --events, or train without it")]
+    Events(Box<endcap_feedback::FeedbackError>),
     #[error("the training was told to stop during {0}; start it again with the same options and it goes on from there")]
     Stopped(&'static str),
 }
@@ -55,9 +57,29 @@ macro_rules! boxed {
         }
     };
 }
+boxed!(Events, endcap_feedback::FeedbackError);
 boxed!(Tables, endcap_tables::TableError);
 boxed!(Store, endcap_store::StoreError);
 boxed!(Artifact, endcap_recommender::artifact::ArtifactError);
+
+/// What is not there yet, or cannot be reached, may be at the next try; what is wrong in itself stays wrong.
+fn events_exit_code(error: &endcap_feedback::FeedbackError) -> u8 {
+    use endcap_eventlog::export::ExportError;
+    use endcap_feedback::FeedbackError;
+    match error {
+        FeedbackError::Stopped => 5,
+        FeedbackError::Export(source) => match **source {
+            ExportError::Broken { .. } | ExportError::Missing { .. } => 2,
+            _ => 1,
+        },
+        FeedbackError::Tables(source) => match **source {
+            endcap_tables::TableError::Open { .. } | endcap_tables::TableError::Write { .. } => 1,
+            _ => 2,
+        },
+        FeedbackError::NotExported { .. } => 1,
+        _ => 2,
+    }
+}
 
 impl TrainError {
     /// Exit codes: 1 anything else, 2 wrong options or no usable data (running it again does not help), 3 version taken,
@@ -71,6 +93,7 @@ impl TrainError {
                 Table::Open { .. } | Table::Write { .. } | Table::Encode { .. } => 1,
                 _ => 2,
             },
+            Self::Events(source) => events_exit_code(source),
             Self::VersionTaken { .. } => 3,
             Self::OutTaken { .. } => 4,
             Self::Store(source) if matches!(**source, endcap_store::StoreError::Taken { .. }) => 4,

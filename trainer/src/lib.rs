@@ -16,6 +16,7 @@ pub mod fit;
 pub mod learn;
 pub mod load;
 pub mod machine;
+mod merged;
 mod options;
 mod plot;
 mod profile;

@@ -10,6 +10,10 @@ use crate::TrainError;
 pub struct TrainOptions {
     /// Folder of a canonical dataset (with `dataset.json`).
     pub data: PathBuf,
+    /// The export of an event log, merged into the dataset before anything is learned.
+    pub events: Option<String>,
+    /// Only events before this offset.
+    pub events_until: Option<u64>,
     /// Where the artifact goes: `file:///folder`, a folder or `s3://bucket/prefix`.
     pub out: String,
     pub model: String,

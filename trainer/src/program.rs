@@ -31,6 +31,12 @@ pub struct TrainingArguments {
     /// Folder of a canonical dataset (with dataset.json)
     #[arg(long, value_name = "DIR")]
     pub data: PathBuf,
+    /// Export of an event log (what endcap-eventlog --export writes): merged into the dataset before anything is learned
+    #[arg(long, value_name = "URI")]
+    pub events: Option<String>,
+    /// Only events before this offset, such as the one that POST /v1/export answered: a retry then learns from the very same events
+    #[arg(long, value_name = "OFFSET", requires = "events")]
+    pub events_until: Option<u64>,
     /// Where the artifact goes: a folder, `file:///folder` or `s3://bucket/prefix`
     #[arg(long, value_name = "URI", required_unless_present = "store", conflicts_with = "store")]
     pub out: Option<String>,
@@ -111,6 +117,8 @@ impl TrainingArguments {
         };
         let options = TrainOptions {
             data: self.data.clone(),
+            events: self.events.clone(),
+            events_until: self.events_until,
             work: self.work.clone().unwrap_or_else(|| work_beside(&beside)),
             out,
             model: self.model.clone(),
@@ -233,6 +241,12 @@ fn message(result: &Result<Trained, TrainError>) -> Value {
                 "seconds": (trained.run.seconds * 1000.0).round() / 1000.0,
                 "metrics": metrics,
             });
+            if let (Some(events), Some(map)) = (&trained.run.events, message.as_object_mut()) {
+                map.insert(
+                    "events".to_owned(),
+                    json!({"log_id": events.log_id, "to_offset": events.to_offset, "counts": events.counts}),
+                );
+            }
             while message.to_string().len() > MESSAGE_BYTES
                 && message
                     .get_mut("metrics")
@@ -275,6 +289,16 @@ fn summary(trained: &Trained) -> String {
         "  learned    {} orders, {} lines, {} customers, {} products",
         data.orders, data.rows, data.customers, data.products
     );
+    if let Some(events) = &trained.run.events {
+        let count = |name: &str| events.counts.get(name).copied().unwrap_or(0);
+        let _ = writeln!(
+            text,
+            "  events     {} read up to offset {}, {} orders added",
+            count("read"),
+            events.to_offset,
+            count("orders_added")
+        );
+    }
     for metric in manifest
         .metrics
         .iter()

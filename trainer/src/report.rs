@@ -20,7 +20,7 @@ pub(crate) fn report(data: &Dataset, facts: &Facts, learned: &Learned, packed: u
         .map(|((table, reason), rows)| json!({"table": table, "reason": reason, "rows": rows}))
         .collect();
     let with_interval = model.repeat.interval_days.iter().filter(|days| days.is_finite()).count();
-    json!({
+    let mut report = json!({
         "dataset_sha256": data.digest,
         "counts": {
             "orders": data.sales.heads.len(),
@@ -49,7 +49,13 @@ pub(crate) fn report(data: &Dataset, facts: &Facts, learned: &Learned, packed: u
         "components": tuned.components,
         "deep_losses": fitted.deep_losses,
         "phases": crate::progress::Phase::ALL,
-    })
+    });
+    if let (Some(events), Some(map)) = (&data.events, report.as_object_mut()) {
+        let without_effect: BTreeMap<&str, u64> =
+            data.events_rejected.iter().map(|rows| (rows.reason.as_str(), rows.rows)).collect();
+        map.insert("events".to_owned(), json!({"merged": events, "without_effect": without_effect}));
+    }
+    report
 }
 
 /// The object `reference`: what later data and scores are compared with to see drift.
@@ -71,6 +77,9 @@ pub struct Run {
     pub seconds: f64,
     pub phases: Vec<PhaseRun>,
     pub peak_resident_bytes: Option<u64>,
+    /// What the dataset took from an event log.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub events: Option<endcap_tables::MergedEvents>,
     /// The artifact stood already; nothing was trained.
     pub already_finished: bool,
 }

@@ -18,7 +18,7 @@ use crate::progress::{Phase, Progress};
 use crate::report::Run;
 use crate::tune::Active;
 use crate::versions::Found;
-use crate::{PROGRAM, TrainError, baseline, card, features, load, machine, publish, report, versions};
+use crate::{PROGRAM, TrainError, baseline, card, features, load, machine, merged, publish, report, versions};
 
 /// A finished training.
 #[derive(Clone, Debug)]
@@ -45,11 +45,15 @@ pub fn train(options: &TrainOptions, progress: &dyn Progress) -> Result<Trained,
         .map_err(|source| TrainError::Threads { threads, source })?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(TrainError::Runtime)?;
     let out = endcap_store::open(&options.out)?;
-    let dataset = DatasetManifest::open(&options.data)?.digest();
     let started = Instant::now();
+    let merged = merged::merged(options, &runtime, progress)?;
+    let events = merged.as_ref().and_then(|merged| merged.events.clone());
+    let with_events = merged.as_ref().map(|merged| TrainOptions { data: merged.dir().to_owned(), ..options.clone() });
+    let options = with_events.as_ref().unwrap_or(options);
+    let dataset = DatasetManifest::open(&options.data)?.digest();
     if let Found::Finished { manifest, sha256 } = runtime.block_on(versions::look(options, &out, &dataset))? {
         let bytes = manifest.objects.values().map(|object| object.bytes).sum();
-        let run = Run { threads, already_finished: true, ..Run::default() };
+        let run = Run { threads, already_finished: true, events, ..Run::default() };
         return Ok(Trained { uri: out.uri, manifest: *manifest, manifest_sha256: sha256, bytes, run });
     }
     let active = options.active.as_deref().map(|uri| runtime.block_on(read_active(uri))).transpose()?;
@@ -71,7 +75,7 @@ pub fn train(options: &TrainOptions, progress: &dyn Progress) -> Result<Trained,
         active: active.map(|(active, _)| active),
         checkpoints,
         progress,
-        run: Run { threads, ..Run::default() },
+        run: Run { threads, events, ..Run::default() },
     };
     let mut training = Training { options, learner };
     let published = pool.install(|| training.all(&runtime, &out))?;

@@ -20,11 +20,20 @@ fn columns(kind: Kind) -> &'static [Column] {
 }
 
 fn read(kind: Kind) -> Vec<Column> {
-    let definition = serde_json::to_value(crd(kind)).unwrap_or_default();
-    let list = definition.pointer("/spec/versions/0/additionalPrinterColumns").and_then(Value::as_array).cloned().unwrap_or_default();
+    let definition = crd(kind).ok().and_then(|crd| serde_json::to_value(crd).ok()).unwrap_or_default();
+    let list = definition
+        .pointer("/spec/versions/0/additionalPrinterColumns")
+        .and_then(Value::as_array)
+        .cloned()
+        .unwrap_or_default();
     let column = |value: &Value| {
         let text = |key: &str| value.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
-        Column { name: text("name"), path: text("jsonPath"), type_: text("type"), wide: value.get("priority").and_then(Value::as_i64).unwrap_or(0) > 0 }
+        Column {
+            name: text("name"),
+            path: text("jsonPath"),
+            type_: text("type"),
+            wide: value.get("priority").and_then(Value::as_i64).unwrap_or(0) > 0,
+        }
     };
     list.iter().map(column).collect()
 }
@@ -58,7 +67,9 @@ fn find<'a>(object: &'a Value, path: &str) -> Option<&'a Value> {
             let (test, after) = inside.split_once(")]")?;
             let list = at.as_array()?;
             at = match test.split_once("==") {
-                Some((key, value)) => list.iter().find(|entry| entry.get(key).and_then(Value::as_str) == Some(value.trim_matches('"')))?,
+                Some((key, value)) => {
+                    list.iter().find(|entry| entry.get(key).and_then(Value::as_str) == Some(value.trim_matches('"')))?
+                }
                 None => list.iter().find(|entry| entry.get(test).is_some())?,
             };
             rest = after;
@@ -91,7 +102,9 @@ fn age(time: &str) -> String {
 pub fn format(rows: &[Vec<String>], head: Option<&[String]>) -> String {
     let all: Vec<&[String]> = head.into_iter().chain(rows.iter().map(Vec::as_slice)).collect();
     let count = all.iter().map(|row| row.len()).max().unwrap_or(0);
-    let widths: Vec<usize> = (0..count).map(|at| all.iter().filter_map(|row| row.get(at)).map(|cell| cell.chars().count()).max().unwrap_or(0).max(4)).collect();
+    let widths: Vec<usize> = (0..count)
+        .map(|at| all.iter().filter_map(|row| row.get(at)).map(|cell| cell.chars().count()).max().unwrap_or(0).max(4))
+        .collect();
     let line = |row: &&[String]| {
         let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}"));
         cells.collect::<Vec<_>>().join("   ").trim_end().to_owned()
@@ -112,8 +125,13 @@ mod tests {
         let row = row(Kind::RecommenderModel, &object, false);
         assert_eq!(row.first().map(String::as_str), Some("shop"));
         let head = head(Kind::RecommenderModel, false);
-        let cell = |name: &str| head.iter().position(|known| known == name).and_then(|at| row.get(at)).cloned().unwrap_or_default();
-        assert_eq!((cell("READY"), cell("ACTIVE"), cell("WEIGHT"), cell("TARGET")), ("True".to_owned(), "shop-v2".to_owned(), "10".to_owned(), String::new()));
+        let cell = |name: &str| {
+            head.iter().position(|known| known == name).and_then(|at| row.get(at)).cloned().unwrap_or_default()
+        };
+        assert_eq!(
+            (cell("READY"), cell("ACTIVE"), cell("WEIGHT"), cell("TARGET")),
+            ("True".to_owned(), "shop-v2".to_owned(), "10".to_owned(), String::new())
+        );
     }
 
     #[test]

@@ -121,7 +121,10 @@ impl Client {
     }
 
     async fn send(&self, request: reqwest::RequestBuilder) -> Result<Value> {
-        let answer = request.send().await.with_context(|| format!("failed to reach {}: start `endcap up`, or name it with --server", self.server))?;
+        let answer = request
+            .send()
+            .await
+            .with_context(|| format!("failed to reach {}: start `endcap up`, or name it with --server", self.server))?;
         let status = answer.status();
         let body: Value = answer.json().await.unwrap_or_default();
         if !status.is_success() {
@@ -146,15 +149,21 @@ impl Client {
     }
 
     async fn events(&self) -> Result<Vec<Value>> {
-        let body = self.send(self.http.get(format!("{}/apis/events.k8s.io/v1/namespaces/{}/events", self.server, self.namespace))).await?;
+        let body = self
+            .send(self.http.get(format!("{}/apis/events.k8s.io/v1/namespaces/{}/events", self.server, self.namespace)))
+            .await?;
         Ok(body.get("items").and_then(Value::as_array).cloned().unwrap_or_default())
     }
 }
 
 /// The model of a version, `<model>-v<N>`.
 fn model_of(version: &str) -> Result<String> {
-    let model = version.rsplit_once("-v").filter(|(model, number)| !model.is_empty() && number.chars().all(|one| one.is_ascii_digit()) && !number.is_empty());
-    model.map(|(model, _)| model.to_owned()).with_context(|| format!("{version:?} is not a version: write <model>-v<N>, such as shop-v2"))
+    let model = version.rsplit_once("-v").filter(|(model, number)| {
+        !model.is_empty() && number.chars().all(|one| one.is_ascii_digit()) && !number.is_empty()
+    });
+    model
+        .map(|(model, _)| model.to_owned())
+        .with_context(|| format!("{version:?} is not a version: write <model>-v<N>, such as shop-v2"))
 }
 
 /// Carries out one command; returns the exit code.
@@ -162,7 +171,9 @@ pub async fn run(server: &Server, verb: Verb) -> Result<i32> {
     let client = Client::new(server)?;
     let model = Kind::RecommenderModel;
     match verb {
-        Verb::Apply { filename, force_conflicts, field_manager } => apply(&client, &filename, force_conflicts, &field_manager).await?,
+        Verb::Apply { filename, force_conflicts, field_manager } => {
+            apply(&client, &filename, force_conflicts, &field_manager).await?
+        }
         Verb::Get { kind, name, output, watch } if kind == "programs" || kind == "program" => {
             let _ = (name, output, watch);
             programs(&client).await?;
@@ -178,7 +189,13 @@ pub async fn run(server: &Server, verb: Verb) -> Result<i32> {
             }
         }
         Verb::Approve { version, step } => {
-            client.patch(model, &model_of(&version)?, &json!({"spec": {"rollout": {"approvedStep": {"version": version, "step": step}}}})).await?;
+            client
+                .patch(
+                    model,
+                    &model_of(&version)?,
+                    &json!({"spec": {"rollout": {"approvedStep": {"version": version, "step": step}}}}),
+                )
+                .await?;
             println!("step {step} of {version} is approved");
         }
         Verb::Pause { model: name } => {
@@ -203,7 +220,8 @@ pub async fn run(server: &Server, verb: Verb) -> Result<i32> {
         Verb::Logs { model: name, program } => {
             let program = program.unwrap_or_else(|| "router-0".to_owned());
             let url = format!("{}/console/logs/{}/{name}/{program}", client.server, client.namespace);
-            let answer = client.http.get(url).send().await.with_context(|| format!("failed to reach {}", client.server))?;
+            let answer =
+                client.http.get(url).send().await.with_context(|| format!("failed to reach {}", client.server))?;
             let is_good = answer.status().is_success();
             let text = answer.text().await.unwrap_or_default();
             if !is_good {
@@ -213,8 +231,11 @@ pub async fn run(server: &Server, verb: Verb) -> Result<i32> {
             println!("{text}");
         }
         Verb::Wait { object, condition, timeout } => {
-            let (kind, name) = object.split_once('/').with_context(|| format!("{object:?} is not KIND/NAME, such as recm/shop"))?;
-            let wanted = condition.strip_prefix("condition=").with_context(|| format!("{condition:?} is not condition=NAME, such as condition=Ready"))?;
+            let (kind, name) =
+                object.split_once('/').with_context(|| format!("{object:?} is not KIND/NAME, such as recm/shop"))?;
+            let wanted = condition
+                .strip_prefix("condition=")
+                .with_context(|| format!("{condition:?} is not condition=NAME, such as condition=Ready"))?;
             let (type_, status) = wanted.split_once('=').unwrap_or((wanted, "True"));
             let limit = endcap_crds::common::text::DurationText(timeout).as_duration()?;
             return wait_for(&client, kind.parse()?, name, type_, status, limit).await;
@@ -231,15 +252,23 @@ pub async fn run(server: &Server, verb: Verb) -> Result<i32> {
 async fn apply(client: &Client, files: &[PathBuf], force: bool, manager: &str) -> Result<()> {
     for path in files {
         for (path, mut object) in crate::up::manifests(path)? {
-            let kind: Kind = crate::up::objects::text_at(&object, "/kind").parse().with_context(|| format!("failed to read {}", path.display()))?;
+            let kind: Kind = crate::up::objects::text_at(&object, "/kind")
+                .parse()
+                .with_context(|| format!("failed to read {}", path.display()))?;
             let name = crate::up::objects::text_at(&object, "/metadata/name");
             if let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) {
                 metadata.entry("namespace").or_insert_with(|| json!(client.namespace));
             }
             let namespace = crate::up::objects::text_at(&object, "/metadata/namespace");
-            let url = format!("{}/apis/endcap.dev/v1alpha1/namespaces/{namespace}/{}/{name}", client.server, kind.plural());
-            let request = client.http.patch(url).query(&[("fieldManager", manager), ("force", if force { "true" } else { "false" })]);
-            let stored = client.send(request.header("content-type", "application/apply-patch+yaml").body(object.to_string())).await;
+            let url =
+                format!("{}/apis/endcap.dev/v1alpha1/namespaces/{namespace}/{}/{name}", client.server, kind.plural());
+            let request = client
+                .http
+                .patch(url)
+                .query(&[("fieldManager", manager), ("force", if force { "true" } else { "false" })]);
+            let stored = client
+                .send(request.header("content-type", "application/apply-patch+yaml").body(object.to_string()))
+                .await;
             let stored = stored.with_context(|| format!("failed to apply {}", path.display()))?;
             let generation = stored.pointer("/metadata/generation").and_then(Value::as_i64).unwrap_or(0);
             println!("{}/{name} applied (generation {generation})", kind.plural());
@@ -280,7 +309,9 @@ async fn get(client: &Client, kind: Kind, name: Option<&str>, output: Output, wa
                 }
                 // Only what the columns show is news to somebody who looks at them.
                 let row = columns::row(kind, &object, output == Output::Wide);
-                if output != Output::Table && output != Output::Wide || known.insert(own, row.clone()) != Some(row.clone()) {
+                if output != Output::Table && output != Output::Wide
+                    || known.insert(own, row.clone()) != Some(row.clone())
+                {
                     match output {
                         Output::Table | Output::Wide => println!("{}", columns::format(&[row], None)),
                         _ => print(kind, std::slice::from_ref(&object), output, true)?,
@@ -294,7 +325,13 @@ async fn get(client: &Client, kind: Kind, name: Option<&str>, output: Output, wa
 }
 
 fn print(kind: Kind, items: &[Value], output: Output, single: bool) -> Result<()> {
-    let whole = || if single { items.first().cloned().unwrap_or_default() } else { json!({"apiVersion": "v1", "kind": "List", "items": items}) };
+    let whole = || {
+        if single {
+            items.first().cloned().unwrap_or_default()
+        } else {
+            json!({"apiVersion": "v1", "kind": "List", "items": items})
+        }
+    };
     match output {
         Output::Json => println!("{}", serde_json::to_string_pretty(&whole())?),
         Output::Yaml => print!("{}", serde_yaml::to_string(&whole())?),
@@ -315,7 +352,8 @@ async fn describe(client: &Client, kind: Kind, name: &str) -> Result<()> {
     }
     print!("{}", serde_yaml::to_string(&object)?);
     let events = client.events().await?;
-    let own: Vec<&Value> = events.iter().filter(|event| event.pointer("/regarding/name").and_then(Value::as_str) == Some(name)).collect();
+    let own: Vec<&Value> =
+        events.iter().filter(|event| event.pointer("/regarding/name").and_then(Value::as_str) == Some(name)).collect();
     println!("events:");
     for event in own.iter().skip(own.len().saturating_sub(20)) {
         println!("  {}", event_line(event));
@@ -325,7 +363,8 @@ async fn describe(client: &Client, kind: Kind, name: &str) -> Result<()> {
 
 fn event_line(event: &Value) -> String {
     let text = |key: &str| event.get(key).and_then(Value::as_str).unwrap_or_default();
-    let count = event.pointer("/series/count").and_then(Value::as_u64).map(|count| format!(" (x{count})")).unwrap_or_default();
+    let count =
+        event.pointer("/series/count").and_then(Value::as_u64).map(|count| format!(" (x{count})")).unwrap_or_default();
     let time = event.pointer("/series/lastObservedTime").and_then(Value::as_str).unwrap_or_else(|| text("eventTime"));
     let object = event.pointer("/regarding/name").and_then(Value::as_str).unwrap_or_default();
     let clock = time.get(11..19).unwrap_or(time);
@@ -344,7 +383,13 @@ async fn events(client: &Client, model: Option<&str>, watch: bool) -> Result<()>
         let url = format!("{}/apis/events.k8s.io/v1/namespaces/{}/events", client.server, client.namespace);
         let list = client.send(client.http.get(&url)).await?;
         let revision = crate::up::objects::text_at(&list, "/metadata/resourceVersion");
-        let mut answer = client.http.get(url).query(&[("watch", "true"), ("resourceVersion", &revision)]).send().await.context("failed to watch")?;
+        let mut answer = client
+            .http
+            .get(url)
+            .query(&[("watch", "true"), ("resourceVersion", &revision)])
+            .send()
+            .await
+            .context("failed to watch")?;
         let mut rest = Vec::new();
         while let Some(bytes) = answer.chunk().await.context("the watch ended")? {
             rest.extend_from_slice(&bytes);
@@ -367,7 +412,11 @@ async fn programs(client: &Client) -> Result<()> {
         let name = model.get("model").and_then(Value::as_str).unwrap_or_default();
         for program in model.get("programs").and_then(Value::as_array).into_iter().flatten() {
             let pid = program.get("pid").and_then(Value::as_u64).unwrap_or(0);
-            rows.push(vec![name.to_owned(), program.get("program").and_then(Value::as_str).unwrap_or_default().to_owned(), pid.to_string()]);
+            rows.push(vec![
+                name.to_owned(),
+                program.get("program").and_then(Value::as_str).unwrap_or_default().to_owned(),
+                pid.to_string(),
+            ]);
         }
     }
     println!("{}", columns::format(&rows, Some(&["MODEL".to_owned(), "PROGRAM".to_owned(), "PID".to_owned()])));
@@ -381,10 +430,19 @@ async fn rollback(client: &Client, name: &str, to: Option<String>) -> Result<()>
         Some(version) => version,
         None => {
             let history = object.pointer("/status/history").and_then(Value::as_array).cloned().unwrap_or_default();
-            let before = history.iter().flat_map(|entry| [entry.get("version"), entry.get("from")]).flatten().filter_map(Value::as_str);
-            let rejected = object.pointer("/status/rejectedVersions").and_then(Value::as_array).cloned().unwrap_or_default();
-            let is_rejected = |version: &str| rejected.iter().any(|one| one.get("version").and_then(Value::as_str) == Some(version));
-            before.into_iter().find(|version| *version != active && !is_rejected(version)).map(str::to_owned)
+            let before = history
+                .iter()
+                .flat_map(|entry| [entry.get("version"), entry.get("from")])
+                .flatten()
+                .filter_map(Value::as_str);
+            let rejected =
+                object.pointer("/status/rejectedVersions").and_then(Value::as_array).cloned().unwrap_or_default();
+            let is_rejected =
+                |version: &str| rejected.iter().any(|one| one.get("version").and_then(Value::as_str) == Some(version));
+            before
+                .into_iter()
+                .find(|version| *version != active && !is_rejected(version))
+                .map(str::to_owned)
                 .with_context(|| format!("{name} has no version that served before {active}: name one with --to"))?
         }
     };
@@ -401,7 +459,8 @@ async fn wait_for(client: &Client, kind: Kind, name: &str, type_: &str, status: 
         let generation = object.pointer("/metadata/generation").and_then(Value::as_i64);
         let conditions = object.pointer("/status/conditions").and_then(Value::as_array).cloned().unwrap_or_default();
         let found = conditions.iter().find(|condition| condition.get("type").and_then(Value::as_str) == Some(type_));
-        let text = |key: &str| found.and_then(|found| found.get(key)).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let text =
+            |key: &str| found.and_then(|found| found.get(key)).and_then(Value::as_str).unwrap_or_default().to_owned();
         last = format!("{type_} is {} ({}): {}", text("status"), text("reason"), text("message"));
         // A condition speaks of the generation that it names.
         let is_current = found.and_then(|found| found.get("observedGeneration")).and_then(Value::as_i64) == generation;

@@ -47,17 +47,8 @@ pub async fn serve(listener: tokio::net::TcpListener, machine: Shared) {
 }
 
 async fn fence(request: Request, next: Next) -> Response {
-    let text = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
-    let host = text("host");
-    let name = host.rsplit_once(':').map_or(host.as_str(), |(name, _)| name);
-    let is_loopback = matches!(name, "localhost" | "[::1]") || name.starts_with("127.");
-    if !is_loopback {
-        return refuse(&Refused::new(403, "Forbidden", format!("host {host:?} is not a loopback name: call 127.0.0.1 or localhost")));
-    }
-    let is_reading = matches!(*request.method(), Method::GET | Method::HEAD);
-    let is_browser = request.headers().contains_key(header::ORIGIN) || request.headers().contains_key("sec-fetch-site");
-    if !is_reading && is_browser && text(CONSOLE_HEADER) != "1" {
-        return refuse(&Refused::new(403, "Forbidden", format!("a browser must send {CONSOLE_HEADER}: 1 with what changes anything")));
+    if let Some(refused) = is_fenced(&request) {
+        return refuse(&refused);
     }
     let mut response = next.run(request).await;
     let policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
@@ -65,6 +56,27 @@ async fn fence(request: Request, next: Next) -> Response {
     headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     response
+}
+
+fn is_fenced(request: &Request) -> Option<Refused> {
+    let text =
+        |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
+    let host = text("host");
+    let name = host.rsplit_once(':').map_or(host.as_str(), |(name, _)| name);
+    let is_loopback = matches!(name, "localhost" | "[::1]") || name.starts_with("127.");
+    if !is_loopback {
+        return Some(Refused::new(
+            403,
+            "Forbidden",
+            format!("host {host:?} is not a loopback name: call 127.0.0.1 or localhost"),
+        ));
+    }
+    let is_reading = matches!(*request.method(), Method::GET | Method::HEAD);
+    let is_browser = request.headers().contains_key(header::ORIGIN) || request.headers().contains_key("sec-fetch-site");
+    let is_refused = !is_reading && is_browser && text(CONSOLE_HEADER) != "1";
+    is_refused.then(|| {
+        Refused::new(403, "Forbidden", format!("a browser must send {CONSOLE_HEADER}: 1 with what changes anything"))
+    })
 }
 
 /// A refusal as Kubernetes says it.
@@ -81,7 +93,10 @@ impl IntoResponse for Refused {
 }
 
 fn kind_of(plural: &str) -> Result<Kind, Refused> {
-    Kind::ALL.into_iter().find(|kind| kind.plural() == plural).ok_or_else(|| Refused::new(404, "NotFound", format!("there is no resource {plural:?}")))
+    Kind::ALL
+        .into_iter()
+        .find(|kind| kind.plural() == plural)
+        .ok_or_else(|| Refused::new(404, "NotFound", format!("there is no resource {plural:?}")))
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -93,11 +108,19 @@ struct Asked {
     force: bool,
 }
 
-async fn list_all(State(machine): State<Shared>, Path(plural): Path<String>, Query(asked): Query<Asked>) -> Result<Response, Refused> {
+async fn list_all(
+    State(machine): State<Shared>,
+    Path(plural): Path<String>,
+    Query(asked): Query<Asked>,
+) -> Result<Response, Refused> {
     listed(&machine, kind_of(&plural)?, None, &asked)
 }
 
-async fn list(State(machine): State<Shared>, Path((namespace, plural)): Path<(String, String)>, Query(asked): Query<Asked>) -> Result<Response, Refused> {
+async fn list(
+    State(machine): State<Shared>,
+    Path((namespace, plural)): Path<(String, String)>,
+    Query(asked): Query<Asked>,
+) -> Result<Response, Refused> {
     listed(&machine, kind_of(&plural)?, Some(namespace), &asked)
 }
 
@@ -107,7 +130,11 @@ fn listed(machine: &Shared, kind: Kind, namespace: Option<String>, asked: &Asked
         let body = json!({"apiVersion": endcap_crds::API_VERSION, "kind": format!("{kind}List"), "metadata": {"resourceVersion": revision.to_string()}, "items": items});
         return Ok(Json(body).into_response());
     }
-    let since = if asked.resource_version.is_empty() || asked.resource_version == "0" { None } else { asked.resource_version.parse().ok() };
+    let since = if asked.resource_version.is_empty() || asked.resource_version == "0" {
+        None
+    } else {
+        asked.resource_version.parse().ok()
+    };
     let (existing, revision) = machine.objects.list(kind, namespace.as_deref());
     let Some((missed, news)) = machine.objects.watch(since.unwrap_or(revision)) else {
         return Err(Refused::new(410, "Expired", "too old resource version: list again"));
@@ -126,7 +153,11 @@ fn line(change: &Change, kind: Kind, namespace: Option<&str>) -> Option<Value> {
 }
 
 /// JSON lines: what is there, then what comes. One that falls behind is ended, and lists again.
-fn stream<T: Clone + Send + 'static>(first: Vec<Value>, mut news: broadcast::Receiver<T>, line: impl Fn(T) -> Option<Value> + Send + 'static) -> Response {
+fn stream<T: Clone + Send + 'static>(
+    first: Vec<Value>,
+    mut news: broadcast::Receiver<T>,
+    line: impl Fn(T) -> Option<Value> + Send + 'static,
+) -> Response {
     let (to, mut from) = mpsc::channel::<Bytes>(256);
     tokio::spawn(async move {
         for value in first {
@@ -151,11 +182,16 @@ fn stream<T: Clone + Send + 'static>(first: Vec<Value>, mut news: broadcast::Rec
             }
         }
     });
-    let body = Body::from_stream(futures::stream::poll_fn(move |context| from.poll_recv(context).map(|bytes| bytes.map(Ok::<_, Infallible>))));
+    let body = Body::from_stream(futures::stream::poll_fn(move |context| {
+        from.poll_recv(context).map(|bytes| bytes.map(Ok::<_, Infallible>))
+    }));
     ([(header::CONTENT_TYPE, "application/json")], body).into_response()
 }
 
-async fn one(State(machine): State<Shared>, Path((namespace, plural, name)): Path<(String, String, String)>) -> Result<Json<Value>, Refused> {
+async fn one(
+    State(machine): State<Shared>,
+    Path((namespace, plural, name)): Path<(String, String, String)>,
+) -> Result<Json<Value>, Refused> {
     let kind = kind_of(&plural)?;
     machine.objects.get(kind, &namespace, &name).map(Json).ok_or_else(|| Refused::not_found(kind, &name))
 }
@@ -169,7 +205,8 @@ async fn patch(
 ) -> Result<Json<Value>, Refused> {
     let kind = kind_of(&plural)?;
     let content = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let bad = |error: &dyn std::fmt::Display| Refused::new(400, "BadRequest", format!("failed to read the patch: {error}"));
+    let bad =
+        |error: &dyn std::fmt::Display| Refused::new(400, "BadRequest", format!("failed to read the patch: {error}"));
     let manager = asked.field_manager.clone();
     let stored = if content.starts_with("application/apply-patch+yaml") {
         let mut wanted: Value = serde_yaml::from_slice(&body).map_err(|error| bad(&error))?;
@@ -184,7 +221,8 @@ async fn patch(
         sign(&mut patch, kind);
         machine.objects.patch(kind, &namespace, &name, &patch, manager.as_deref().unwrap_or("endcap-patch"))?
     } else {
-        let text = "send content-type application/merge-patch+json, or application/apply-patch+yaml for a server-side apply";
+        let text =
+            "send content-type application/merge-patch+json, or application/apply-patch+yaml for a server-side apply";
         return Err(Refused::new(415, "UnsupportedMediaType", text));
     };
     machine.changed.notify_one();
@@ -193,21 +231,35 @@ async fn patch(
 
 /// Who promotes is written down; on one machine it is who runs it.
 fn sign(patch: &mut Value, kind: Kind) {
-    let changes = kind == Kind::RecommenderModel && ["/spec/promotedVersion", "/spec/rollout", "/spec/promotionPolicyRef"].iter().any(|field| patch.pointer(field).is_some());
+    let changes = kind == Kind::RecommenderModel
+        && ["/spec/promotedVersion", "/spec/rollout", "/spec/promotionPolicyRef"]
+            .iter()
+            .any(|field| patch.pointer(field).is_some());
     if !changes {
         return;
     }
     let user = std::env::var("USER").or_else(|_| std::env::var("LOGNAME")).unwrap_or_else(|_| "unknown".to_owned());
-    super::fields::merge(patch, &json!({"metadata": {"annotations": {endcap_crds::reasons::annotation::PROMOTED_BY: user}}}));
+    super::fields::merge(
+        patch,
+        &json!({"metadata": {"annotations": {endcap_crds::reasons::annotation::PROMOTED_BY: user}}}),
+    );
 }
 
-async fn delete(State(machine): State<Shared>, Path((namespace, plural, name)): Path<(String, String, String)>) -> Result<Json<Value>, Refused> {
+async fn delete(
+    State(machine): State<Shared>,
+    Path((namespace, plural, name)): Path<(String, String, String)>,
+) -> Result<Json<Value>, Refused> {
     let kind = kind_of(&plural)?;
     if kind == Kind::ModelVersion {
-        let used = machine.objects.get(kind, &namespace, &name).and_then(|object| object.pointer("/status/usedBy").cloned());
+        let used =
+            machine.objects.get(kind, &namespace, &name).and_then(|object| object.pointer("/status/usedBy").cloned());
         if let Some(used) = used.as_ref().and_then(Value::as_array).filter(|used| !used.is_empty()) {
             let list = used.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(", ");
-            return Err(Refused::new(409, "Conflict", format!("{name} is in use by {list}: promote another version or end that first")));
+            return Err(Refused::new(
+                409,
+                "Conflict",
+                format!("{name} is in use by {list}: promote another version or end that first"),
+            ));
         }
     }
     let object = machine.objects.delete(kind, &namespace, &name)?;
@@ -230,10 +282,19 @@ fn events_of(machine: &Shared, namespace: Option<String>, asked: &Asked) -> Resp
         return Json(body).into_response();
     }
     let since: u64 = asked.resource_version.parse().unwrap_or(0);
-    let newer = |event: &Value| event.pointer("/metadata/resourceVersion").and_then(Value::as_str).and_then(|text| text.parse::<u64>().ok()).is_some_and(|own| own > since);
-    let first = list.iter().filter(|event| newer(event)).map(|event| json!({"type": "ADDED", "object": event})).collect();
+    let newer = |event: &Value| {
+        event
+            .pointer("/metadata/resourceVersion")
+            .and_then(Value::as_str)
+            .and_then(|text| text.parse::<u64>().ok())
+            .is_some_and(|own| own > since)
+    };
+    let first =
+        list.iter().filter(|event| newer(event)).map(|event| json!({"type": "ADDED", "object": event})).collect();
     stream(first, news, move |event: Value| {
-        let fits = namespace.as_deref().is_none_or(|wanted| event.pointer("/metadata/namespace").and_then(Value::as_str) == Some(wanted));
+        let fits = namespace
+            .as_deref()
+            .is_none_or(|wanted| event.pointer("/metadata/namespace").and_then(Value::as_str) == Some(wanted));
         let what = if event.get("series").is_some() { "MODIFIED" } else { "ADDED" };
         fits.then(|| json!({"type": what, "object": event}))
     })
@@ -259,14 +320,22 @@ async fn programs(State(machine): State<Shared>) -> Json<Value> {
     Json(Value::Array(of.collect()))
 }
 
-async fn logs(State(machine): State<Shared>, Path((namespace, name, program)): Path<(String, String, String)>) -> Result<String, Refused> {
+async fn logs(
+    State(machine): State<Shared>,
+    Path((namespace, name, program)): Path<(String, String, String)>,
+) -> Result<String, Refused> {
     let folder = {
         let addresses = machine.addresses.read().unwrap_or_else(PoisonError::into_inner);
         addresses.get(&(namespace, name.clone())).map(|addresses| addresses.logs.clone())
     };
     let folder = folder.ok_or_else(|| Refused::new(404, "NotFound", format!("no model {name:?}")))?;
     let known: Vec<String> = std::fs::read_dir(&folder)
-        .map(|entries| entries.flatten().filter_map(|entry| Some(entry.file_name().to_str()?.strip_suffix(".log")?.to_owned())).collect())
+        .map(|entries| {
+            entries
+                .flatten()
+                .filter_map(|entry| Some(entry.file_name().to_str()?.strip_suffix(".log")?.to_owned()))
+                .collect()
+        })
         .unwrap_or_default();
     if !known.contains(&program) {
         return Err(Refused::new(404, "NotFound", format!("no program {program:?}; there are {}", known.join(", "))));
@@ -276,18 +345,33 @@ async fn logs(State(machine): State<Shared>, Path((namespace, name, program)): P
     Ok(lines.get(lines.len().saturating_sub(500)..).unwrap_or_default().join("\n"))
 }
 
-fn found(machine: &Shared, namespace: &str, name: &str, of: impl Fn(&super::Addresses) -> Option<String>) -> Result<String, Refused> {
+fn found(
+    machine: &Shared,
+    namespace: &str,
+    name: &str,
+    of: impl Fn(&super::Addresses) -> Option<String>,
+) -> Result<String, Refused> {
     let addresses = machine.addresses.read().unwrap_or_else(PoisonError::into_inner);
     let known = addresses.get(&(namespace.to_owned(), name.to_owned()));
-    known.and_then(of).ok_or_else(|| Refused::new(503, "ServiceUnavailable", format!("{name} does not run yet; look at `endcap get recm {name}`")))
+    known.and_then(of).ok_or_else(|| {
+        Refused::new(503, "ServiceUnavailable", format!("{name} does not run yet; look at `endcap get recm {name}`"))
+    })
 }
 
-async fn router(State(machine): State<Shared>, Path((namespace, name, rest)): Path<(String, String, String)>, request: Request) -> Result<Response, Refused> {
+async fn router(
+    State(machine): State<Shared>,
+    Path((namespace, name, rest)): Path<(String, String, String)>,
+    request: Request,
+) -> Result<Response, Refused> {
     let url = found(&machine, &namespace, &name, |addresses| addresses.router.clone())?;
     through(&machine, &url, &rest, request).await
 }
 
-async fn insights(State(machine): State<Shared>, Path((namespace, name, rest)): Path<(String, String, String)>, request: Request) -> Result<Response, Refused> {
+async fn insights(
+    State(machine): State<Shared>,
+    Path((namespace, name, rest)): Path<(String, String, String)>,
+    request: Request,
+) -> Result<Response, Refused> {
     let url = found(&machine, &namespace, &name, |addresses| addresses.insights.clone())?;
     through(&machine, &url, &rest, request).await
 }

@@ -18,7 +18,12 @@ pub struct Sums {
 
 impl Default for Sums {
     fn default() -> Self {
-        Self { epoch: uuid::Uuid::new_v4().to_string(), known: BTreeMap::new(), sums: BTreeMap::new(), bounds: Vec::new() }
+        Self {
+            epoch: uuid::Uuid::new_v4().to_string(),
+            known: BTreeMap::new(),
+            sums: BTreeMap::new(),
+            bounds: Vec::new(),
+        }
     }
 }
 
@@ -27,13 +32,24 @@ impl Sums {
     pub fn add(&mut self, reports: &[(String, Value)]) -> Counters {
         for (router, report) in reports {
             let start = report.get("start_id").and_then(Value::as_str).unwrap_or_default();
-            let before = self.known.remove(router).filter(|(known, _)| known == start).map(|(_, counts)| counts).unwrap_or_default();
+            let before = self
+                .known
+                .remove(router)
+                .filter(|(known, _)| known == start)
+                .map(|(_, counts)| counts)
+                .unwrap_or_default();
             let mut now = BTreeMap::new();
             for arm in report.get("arms").and_then(Value::as_array).into_iter().flatten() {
                 let text = |key: &str| arm.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
                 let number = |key: &str| arm.get(key).and_then(Value::as_i64).unwrap_or(0);
-                let buckets = arm.pointer("/latency/buckets").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_i64);
-                let counts: Vec<i64> = ["requests", "errors", "fallback", "empty"].into_iter().map(number).chain(buckets).collect();
+                let buckets = arm
+                    .pointer("/latency/buckets")
+                    .and_then(Value::as_array)
+                    .into_iter()
+                    .flatten()
+                    .filter_map(Value::as_i64);
+                let counts: Vec<i64> =
+                    ["requests", "errors", "fallback", "empty"].into_iter().map(number).chain(buckets).collect();
                 if let Some(bounds) = arm.pointer("/latency/le_ms").and_then(Value::as_array) {
                     self.bounds = bounds.iter().filter_map(Value::as_f64).collect();
                 }

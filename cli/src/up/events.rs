@@ -44,12 +44,20 @@ impl Events {
             events.retain(|known| known.pointer("/metadata/name").cloned() != name);
             events.push_back(event);
         }
-        let number = events.iter().filter_map(|event| event.pointer("/metadata/resourceVersion")?.as_str()?.parse().ok()).max().unwrap_or(0);
+        let number = events
+            .iter()
+            .filter_map(|event| event.pointer("/metadata/resourceVersion")?.as_str()?.parse().ok())
+            .max()
+            .unwrap_or(0);
         while events.len() > KEPT {
             events.pop_front();
         }
         let (news, _) = broadcast::channel(1_024);
-        Ok(Self { path: path.to_owned(), state: Mutex::new(State { events, number, lines: text.lines().count() }), news })
+        Ok(Self {
+            path: path.to_owned(),
+            state: Mutex::new(State { events, number, lines: text.lines().count() }),
+            news,
+        })
     }
 
     pub fn say(&self, said: &Said<'_>) -> Result<()> {
@@ -108,7 +116,10 @@ impl Events {
             super::objects::write_whole(&self.path, &all)?;
             state.lines = state.events.len();
         }
-        let mut file = std::fs::OpenOptions::new().create(true).append(true).open(&self.path)
+        let mut file = std::fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(&self.path)
             .with_context(|| format!("failed to open {}", self.path.display()))?;
         file.write_all(format!("{event}\n").as_bytes())?;
         state.lines += 1;
@@ -118,7 +129,9 @@ impl Events {
     /// All events of a namespace, oldest first, and those to come.
     pub fn list(&self, namespace: Option<&str>) -> (Vec<Value>, u64, broadcast::Receiver<Value>) {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let of = state.events.iter().filter(|event| namespace.is_none_or(|wanted| event.pointer("/metadata/namespace").and_then(Value::as_str) == Some(wanted)));
+        let of = state.events.iter().filter(|event| {
+            namespace.is_none_or(|wanted| event.pointer("/metadata/namespace").and_then(Value::as_str) == Some(wanted))
+        });
         (of.cloned().collect(), state.number, self.news.subscribe())
     }
 }

@@ -16,7 +16,9 @@ pub fn version(version: ModelVersion) -> observed::Version {
         generation: meta.generation.unwrap_or(1),
         created_at: meta.creation_timestamp.map_or(Timestamp::UNIX_EPOCH, |time| time.0),
         deleting: meta.deletion_timestamp.is_some(),
-        pinned: meta.annotations.is_some_and(|all| all.get(endcap_crds::reasons::annotation::PIN).is_some_and(|pin| pin == "true")),
+        pinned: meta
+            .annotations
+            .is_some_and(|all| all.get(endcap_crds::reasons::annotation::PIN).is_some_and(|pin| pin == "true")),
         spec: version.spec,
         status: version.status.unwrap_or_default(),
     }
@@ -37,13 +39,18 @@ pub fn experiment(experiment: Experiment) -> observed::Experiment {
 }
 
 async fn ask(client: &reqwest::Client, url: &str, query: &[(&str, String)]) -> Option<Value> {
-    let answer = client.get(url).query(query).timeout(Duration::from_secs(3)).send().await.ok()?.error_for_status().ok()?;
+    let answer =
+        client.get(url).query(query).timeout(Duration::from_secs(3)).send().await.ok()?.error_for_status().ok()?;
     answer.json().await.ok()
 }
 
 fn figure(value: Option<&Value>) -> Option<Figure> {
     let value = value?;
-    Some(Figure { value: value.get("value")?.as_f64()?, se: value.get("se").and_then(Value::as_f64).unwrap_or(0.0), n: value.get("n").and_then(Value::as_i64).unwrap_or(0) })
+    Some(Figure {
+        value: value.get("value")?.as_f64()?,
+        se: value.get("se").and_then(Value::as_f64).unwrap_or(0.0),
+        n: value.get("n").and_then(Value::as_i64).unwrap_or(0),
+    })
 }
 
 /// What gates and drift need.
@@ -53,13 +60,26 @@ pub async fn insights(client: &reqwest::Client, url: &str, model: &RecommenderMo
     let now = Timestamp::now();
     let mut arms = Vec::new();
     if let Some(since) = since {
-        let found = ask(client, &format!("{url}/v1/arms"), &[("from", since.to_string()), ("to", now.to_string())]).await;
+        let found =
+            ask(client, &format!("{url}/v1/arms"), &[("from", since.to_string()), ("to", now.to_string())]).await;
         let list = found.as_ref().and_then(|found| found.get("arms")?.as_array()).cloned().unwrap_or_default();
-        arms = list.iter().map(|arm| {
-            let text = |key: &str| arm.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
-            let of = |name: &str| figure(arm.get("metrics").and_then(|metrics| metrics.get(name)).or_else(|| arm.get(name)));
-            ArmFigures { version: text("version"), arm: text("arm"), ctr: of("Ctr"), coverage: of("Coverage"), diversity: of("Diversity"), score_psi: None }
-        }).collect();
+        arms = list
+            .iter()
+            .map(|arm| {
+                let text = |key: &str| arm.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+                let of = |name: &str| {
+                    figure(arm.get("metrics").and_then(|metrics| metrics.get(name)).or_else(|| arm.get(name)))
+                };
+                ArmFigures {
+                    version: text("version"),
+                    arm: text("arm"),
+                    ctr: of("Ctr"),
+                    coverage: of("Coverage"),
+                    diversity: of("Diversity"),
+                    score_psi: None,
+                }
+            })
+            .collect();
     }
     Some(Insights { arms, drift: drift(client, url, model).await })
 }

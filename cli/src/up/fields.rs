@@ -28,8 +28,10 @@ pub fn apply(old: Option<&Value>, wanted: &Value, manager: &str, force: bool) ->
         return Err(conflicts);
     }
     let mut new = old.cloned().unwrap_or_else(|| skeleton(wanted));
-    let before: BTreeSet<Path> = owners.iter().filter(|(owner, _, _)| owner == manager).flat_map(|(_, _, fields)| fields.clone()).collect();
-    let of_others: BTreeSet<Path> = owners.iter().filter(|(owner, _, _)| owner != manager).flat_map(|(_, _, fields)| fields.clone()).collect();
+    let before: BTreeSet<Path> =
+        owners.iter().filter(|(owner, _, _)| owner == manager).flat_map(|(_, _, fields)| fields.clone()).collect();
+    let of_others: BTreeSet<Path> =
+        owners.iter().filter(|(owner, _, _)| owner != manager).flat_map(|(_, _, fields)| fields.clone()).collect();
     for path in before.difference(&mine).filter(|path| !of_others.contains(*path)) {
         remove(&mut new, path);
     }
@@ -144,7 +146,9 @@ fn walk(value: &Value, path: &mut Path, found: &mut BTreeSet<Path>) {
 fn at<'a>(object: &'a Value, path: &[String]) -> Option<&'a Value> {
     path.iter().try_fold(object, |value, step| match step.split_once(':') {
         Some(("f", key)) => value.get(key),
-        Some((_, name)) => value.as_array()?.iter().find(|entry| entry.get("name").and_then(Value::as_str) == Some(name)),
+        Some((_, name)) => {
+            value.as_array()?.iter().find(|entry| entry.get("name").and_then(Value::as_str) == Some(name))
+        }
         None => None,
     })
 }
@@ -194,7 +198,9 @@ fn remove(object: &mut Value, path: &[String]) -> bool {
         }
         Some((_, name)) => {
             if let Some(list) = object.as_array_mut() {
-                list.retain_mut(|entry| entry.get("name").and_then(Value::as_str) != Some(name) || !remove(entry, rest));
+                list.retain_mut(|entry| {
+                    entry.get("name").and_then(Value::as_str) != Some(name) || !remove(entry, rest)
+                });
             }
         }
         None => {}
@@ -207,7 +213,13 @@ fn remove(object: &mut Value, path: &[String]) -> bool {
 }
 
 fn display(path: &[String]) -> String {
-    path.iter().map(|step| step.split_once(':').map_or_else(String::new, |(how, name)| if how == "f" { format!(".{name}") } else { format!("[{name}]") })).collect()
+    path.iter()
+        .map(|step| {
+            step.split_once(':').map_or_else(String::new, |(how, name)| {
+                if how == "f" { format!(".{name}") } else { format!("[{name}]") }
+            })
+        })
+        .collect()
 }
 
 /// Manager, operation, fields.
@@ -272,9 +284,16 @@ mod tests {
 
     #[test]
     fn what_an_apply_no_longer_names_goes_unless_another_owns_it() {
-        let first = apply(None, &policy(json!({"mode": "Manual", "steps": [{"name": "a", "weight": 1}, {"name": "b", "weight": 100}]})), "git", false).unwrap();
+        let first = apply(
+            None,
+            &policy(json!({"mode": "Manual", "steps": [{"name": "a", "weight": 1}, {"name": "b", "weight": 100}]})),
+            "git",
+            false,
+        )
+        .unwrap();
         let patched = update(&first, &json!({"spec": {"progressDeadline": "5m"}}), "kubectl-patch");
-        let second = apply(Some(&patched), &policy(json!({"steps": [{"name": "b", "weight": 100}]})), "git", false).unwrap();
+        let second =
+            apply(Some(&patched), &policy(json!({"steps": [{"name": "b", "weight": 100}]})), "git", false).unwrap();
         assert_eq!(second["spec"], json!({"steps": [{"name": "b", "weight": 100}], "progressDeadline": "5m"}));
     }
 

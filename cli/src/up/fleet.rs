@@ -83,7 +83,11 @@ impl Slot {
         if matches!(self.state, State::Idle) && Instant::now() >= self.not_before {
             let Wanted { program, label, args, logs, may_wait } = wanted.clone();
             self.state = State::Starting(tokio::spawn(async move {
-                if may_wait { Running::listening(program, &label, &args, &logs).await } else { Running::start(program, &label, &args, &logs).await }
+                if may_wait {
+                    Running::listening(program, &label, &args, &logs).await
+                } else {
+                    Running::start(program, &label, &args, &logs).await
+                }
             }));
         }
     }
@@ -169,7 +173,10 @@ impl Predictors {
     pub fn arms(&self) -> BTreeMap<String, endcap_operator_core::observed::Arm> {
         let of = self.slots.iter().map(|(version, slots)| {
             let endpoints: Vec<String> = slots.iter().filter_map(|slot| slot.url("listen")).collect();
-            let trouble = slots.iter().filter_map(|slot| slot.trouble.as_deref()).find(|why| why.contains("corrupt") || why.contains("expected SHA-256"));
+            let trouble = slots
+                .iter()
+                .filter_map(|slot| slot.trouble.as_deref())
+                .find(|why| why.contains("corrupt") || why.contains("expected SHA-256"));
             let arm = endcap_operator_core::observed::Arm {
                 replicas: i32::try_from(slots.len()).unwrap_or(i32::MAX),
                 ready: i32::try_from(endpoints.len()).unwrap_or(i32::MAX),
@@ -182,7 +189,10 @@ impl Predictors {
     }
 
     pub fn pids(&self) -> Vec<(String, u32)> {
-        self.slots.iter().flat_map(|(version, slots)| slots.iter().filter_map(|slot| Some((version.clone(), slot.pid()?)))).collect()
+        self.slots
+            .iter()
+            .flat_map(|(version, slots)| slots.iter().filter_map(|slot| Some((version.clone(), slot.pid()?))))
+            .collect()
     }
 
     pub fn end(self) -> Vec<JoinHandle<()>> {

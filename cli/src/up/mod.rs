@@ -77,15 +77,19 @@ pub async fn up(args: UpArgs) -> Result<()> {
         Some(state) => state.clone(),
         None => default_state()?,
     };
-    std::fs::create_dir_all(&state).with_context(|| format!("failed to make the folder {}; choose another with --state", state.display()))?;
+    std::fs::create_dir_all(&state)
+        .with_context(|| format!("failed to make the folder {}; choose another with --state", state.display()))?;
     // The file is held for as long as this program lives, whatever ends it.
     let lock = std::fs::OpenOptions::new().create(true).truncate(false).write(true).open(state.join("lock"))?;
     if lock.try_lock().is_err() {
-        bail!("failed to take {}: another `endcap up` uses it; end that one, or choose another --state", state.display());
+        bail!(
+            "failed to take {}: another `endcap up` uses it; end that one, or choose another --state",
+            state.display()
+        );
     }
-    let listener = tokio::net::TcpListener::bind(args.console)
-        .await
-        .with_context(|| format!("failed to listen on {}: see who holds it with `ss -ltnp`, or choose another --console", args.console))?;
+    let listener = tokio::net::TcpListener::bind(args.console).await.with_context(|| {
+        format!("failed to listen on {}: see who holds it with `ss -ltnp`, or choose another --console", args.console)
+    })?;
     let client = reqwest::Client::builder().no_proxy().build().context("failed to make an HTTP client")?;
     let machine = Arc::new(Machine {
         objects: Objects::open(&state.join("objects"))?,
@@ -96,7 +100,8 @@ pub async fn up(args: UpArgs) -> Result<()> {
     });
     for path in &args.filename {
         for (path, object) in manifests(path)? {
-            let (kind, name, _) = apply(&machine.objects, object, "endcap-up", false).with_context(|| format!("failed to apply {}", path.display()))?;
+            let (kind, name, _) = apply(&machine.objects, object, "endcap-up", false)
+                .with_context(|| format!("failed to apply {}", path.display()))?;
             tracing::info!("applied {kind} {name}");
         }
     }
@@ -115,8 +120,10 @@ async fn run(machine: &Arc<Machine>, shared: &Shared, args: &UpArgs) -> Result<(
     let mut stopped = std::pin::pin!(endcap_eventlog::program::until_stopped(args.exit_with_stdin));
     loop {
         let models = machine.objects.list(Kind::RecommenderModel, None).0;
-        let keys: Vec<(String, String)> =
-            models.iter().map(|model| (objects::text_at(model, "/metadata/namespace"), objects::text_at(model, "/metadata/name"))).collect();
+        let keys: Vec<(String, String)> = models
+            .iter()
+            .map(|model| (objects::text_at(model, "/metadata/namespace"), objects::text_at(model, "/metadata/name")))
+            .collect();
         let gone: Vec<(String, String)> = shells.keys().filter(|key| !keys.contains(key)).cloned().collect();
         for key in gone {
             if let Some(shell) = shells.remove(&key) {
@@ -174,7 +181,8 @@ fn forget(machine: &Machine, key: &(String, String)) {
 /// A model keeps its port: the first one gets that of the command line.
 fn address_of(shared: &Shared, key: &(String, String), first: SocketAddr) -> Result<SocketAddr> {
     let path = shared.state.join("ports.json");
-    let mut ports: BTreeMap<String, u16> = std::fs::read(&path).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default();
+    let mut ports: BTreeMap<String, u16> =
+        std::fs::read(&path).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default();
     let name = format!("{}/{}", key.0, key.1);
     if ports.is_empty() || ports.get(&name) == Some(&0) {
         ports.insert(name.clone(), 0);
@@ -192,9 +200,11 @@ fn policies(objects: &Objects) -> Result<()> {
     let models = objects.list(Kind::RecommenderModel, None).0;
     for value in objects.list(Kind::PromotionPolicy, None).0 {
         let policy: PromotionPolicy = serde_json::from_value(value).context("failed to read a policy")?;
-        let (namespace, name) = (policy.metadata.namespace.unwrap_or_default(), policy.metadata.name.unwrap_or_default());
+        let (namespace, name) =
+            (policy.metadata.namespace.unwrap_or_default(), policy.metadata.name.unwrap_or_default());
         let used = models.iter().filter(|model| {
-            objects::text_at(model, "/metadata/namespace") == namespace && objects::text_at(model, "/spec/promotionPolicyRef/name") == name
+            objects::text_at(model, "/metadata/namespace") == namespace
+                && objects::text_at(model, "/spec/promotionPolicyRef/name") == name
         });
         let weights = policy.spec.steps.iter().map(|step| step.weight.to_string()).collect::<Vec<_>>().join(",");
         let generation = policy.metadata.generation;
@@ -219,7 +229,8 @@ fn policies(objects: &Objects) -> Result<()> {
 pub fn apply(objects: &Objects, object: Value, manager: &str, force: bool) -> Result<(Kind, String, bool)> {
     let kind: Kind = objects::text_at(&object, "/kind").parse()?;
     let name = objects::text_at(&object, "/metadata/name");
-    let (_, changed) = objects.apply(kind, object, manager, force).map_err(|refused| anyhow::anyhow!(refused.message))?;
+    let (_, changed) =
+        objects.apply(kind, object, manager, force).map_err(|refused| anyhow::anyhow!(refused.message))?;
     Ok((kind, name, changed))
 }
 
@@ -254,7 +265,9 @@ pub fn manifests(path: &Path) -> Result<Vec<(PathBuf, Value)>> {
 fn default_state() -> Result<PathBuf> {
     let base = std::env::var_os("XDG_STATE_HOME").map(PathBuf::from);
     let base = base.or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".local/state")));
-    Ok(base.context("failed to choose a state folder: neither XDG_STATE_HOME nor HOME is set; name one with --state")?.join("endcap/up"))
+    Ok(base
+        .context("failed to choose a state folder: neither XDG_STATE_HOME nor HOME is set; name one with --state")?
+        .join("endcap/up"))
 }
 
 /// The key that signs routing tables on this machine; made once, readable by its owner alone.

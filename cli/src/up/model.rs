@@ -26,7 +26,7 @@ const MANAGER: &str = "endcap";
 const BASELINE: &str = "state/baseline.json.zst";
 
 /// What all models share.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Shared {
     pub state: PathBuf,
     pub keys: std::sync::Arc<KeyPair>,
@@ -113,8 +113,12 @@ impl Shell {
     pub fn pids(&self) -> Vec<(String, u32)> {
         let own = [("eventlog", &self.eventlog), ("insights", &self.insights)];
         let own = own.into_iter().filter_map(|(name, slot)| Some((name.to_owned(), slot.pid()?)));
-        let routers = self.routers.iter().enumerate().filter_map(|(at, slot)| Some((format!("router-{at}"), slot.pid()?)));
-        let trainings = self.trainings.iter().filter_map(|(version, process)| Some((format!("training {version}"), process.pid()?)));
+        let routers =
+            self.routers.iter().enumerate().filter_map(|(at, slot)| Some((format!("router-{at}"), slot.pid()?)));
+        let trainings = self
+            .trainings
+            .iter()
+            .filter_map(|(version, process)| Some((format!("training {version}"), process.pid()?)));
         let predictors = self.predictors.pids().into_iter().map(|(version, pid)| (format!("predictor {version}"), pid));
         own.chain(routers).chain(trainings).chain(predictors).collect()
     }
@@ -157,7 +161,8 @@ impl Shell {
                 experiments.push(facts::experiment(experiment));
             }
         }
-        let trainings: BTreeMap<String, Training> = self.trainings.iter().map(|(version, process)| (version.clone(), process.facts())).collect();
+        let trainings: BTreeMap<String, Training> =
+            self.trainings.iter().map(|(version, process)| (version.clone(), process.facts())).collect();
         let annotation = |key: &str| meta.annotations.as_ref().and_then(|all| all.get(key)).cloned();
         Ok(Observed {
             model: observed::Model {
@@ -191,23 +196,42 @@ impl Shell {
         })
     }
 
-    async fn carry_out(&mut self, objects: &Objects, events: &Events, model: &RecommenderModel, plan: &Plan) -> Result<()> {
+    async fn carry_out(
+        &mut self,
+        objects: &Objects,
+        events: &Events,
+        model: &RecommenderModel,
+        plan: &Plan,
+    ) -> Result<()> {
         let refused = |refused: super::objects::Refused| anyhow::anyhow!(refused.message);
         // Statuses are the memory: they are written before anything follows from them.
         for (name, status) in &plan.versions {
-            objects.put_status(Kind::ModelVersion, &self.namespace, name, serde_json::to_value(status)?).map_err(refused)?;
+            objects
+                .put_status(Kind::ModelVersion, &self.namespace, name, serde_json::to_value(status)?)
+                .map_err(refused)?;
         }
         for (name, status) in &plan.experiments {
-            objects.put_status(Kind::Experiment, &self.namespace, name, serde_json::to_value(status)?).map_err(refused)?;
+            objects
+                .put_status(Kind::Experiment, &self.namespace, name, serde_json::to_value(status)?)
+                .map_err(refused)?;
         }
-        objects.put_status(Kind::RecommenderModel, &self.namespace, &self.name, serde_json::to_value(&plan.status)?).map_err(refused)?;
+        objects
+            .put_status(Kind::RecommenderModel, &self.namespace, &self.name, serde_json::to_value(&plan.status)?)
+            .map_err(refused)?;
         for event in &plan.events {
             let (kind, name) = match &event.about {
                 About::Model => ("RecommenderModel", self.name.as_str()),
                 About::Version(name) => ("ModelVersion", name.as_str()),
                 About::Experiment(name) => ("Experiment", name.as_str()),
             };
-            events.say(&Said { namespace: &self.namespace, kind, name, reason: event.reason, note: &event.note, warning: event.warning })?;
+            events.say(&Said {
+                namespace: &self.namespace,
+                kind,
+                name,
+                reason: event.reason,
+                note: &event.note,
+                warning: event.warning,
+            })?;
         }
         for (name, spec) in &plan.create {
             let mut labels = Map::new();
@@ -256,7 +280,9 @@ impl Shell {
         match answer.and_then(reqwest::Response::error_for_status) {
             Ok(_) => Some(self.export_uri()),
             Err(error) => {
-                tracing::warn!("failed to export events for the training, which goes on without those since the last export: {error}");
+                tracing::warn!(
+                    "failed to export events for the training, which goes on without those since the last export: {error}"
+                );
                 self.folder.join("export").exists().then(|| self.export_uri())
             }
         }
@@ -269,7 +295,8 @@ impl Shell {
     async fn serve(&mut self, objects: &Objects, model: &RecommenderModel, plan: &Plan) -> Result<()> {
         let artifact = |version: &str| -> Option<(String, String)> {
             let found = objects.get(Kind::ModelVersion, &self.namespace, version)?;
-            let (uri, digest) = (text_at(&found, "/status/artifact/uri"), text_at(&found, "/status/artifact/manifestSha256"));
+            let (uri, digest) =
+                (text_at(&found, "/status/artifact/uri"), text_at(&found, "/status/artifact/manifestSha256"));
             (!uri.is_empty()).then_some((uri, digest))
         };
         // Nothing to serve, nothing to run.
@@ -290,18 +317,43 @@ impl Shell {
             logs: self.logs.clone(),
             may_wait,
         };
-        let mut args = vec!["--data".to_owned(), text(&self.folder.join("eventlog")), "--listen".to_owned(), self.fixed("eventlog", &any), "--metrics-listen".to_owned(), any.clone()];
+        let mut args = vec![
+            "--data".to_owned(),
+            text(&self.folder.join("eventlog")),
+            "--listen".to_owned(),
+            self.fixed("eventlog", &any),
+            "--metrics-listen".to_owned(),
+            any.clone(),
+        ];
         if let Some(baseline) = self.baseline.as_ref().filter(|path| path.metadata().is_ok_and(|data| data.len() > 0)) {
             args.extend(["--baseline".to_owned(), text(baseline)]);
         }
-        args.extend(["--export".to_owned(), self.export_uri(), "--export-interval".to_owned(), model.spec.events.export_interval.to_string()]);
+        args.extend([
+            "--export".to_owned(),
+            self.export_uri(),
+            "--export-interval".to_owned(),
+            model.spec.events.export_interval.to_string(),
+        ]);
         let log = wanted("endcap-eventlog", "eventlog", args, false);
         self.eventlog.tend(&log).await;
         let Some(eventlog) = self.eventlog.url("listen") else { return Ok(()) };
         self.remember("eventlog", &eventlog)?;
         let public = self.shared.keys.public_hex();
         if model.spec.insights.enabled {
-            let args = ["--eventlog", &eventlog, "--data", &text(&self.folder.join("insights")), "--public-key", &public, "--listen", &any, "--control-listen", &any, "--metrics-listen", &any];
+            let args = [
+                "--eventlog",
+                &eventlog,
+                "--data",
+                &text(&self.folder.join("insights")),
+                "--public-key",
+                &public,
+                "--listen",
+                &any,
+                "--control-listen",
+                &any,
+                "--metrics-listen",
+                &any,
+            ];
             let wanted = wanted("endcap-insights", "insights", args.map(str::to_owned).to_vec(), true);
             self.insights.tend(&wanted).await;
         }
@@ -311,7 +363,22 @@ impl Shell {
             let listen = if at == 0 { self.listen.to_string() } else { any.clone() };
             let cache = self.folder.join(format!("router-{at}.table.json"));
             let own = format!("{}/{}", self.namespace, self.name);
-            let args = ["--public-key", &public, "--table-cache", &text(&cache), "--model", &own, "--eventlog", &eventlog, "--listen", &listen, "--control-listen", &any, "--metrics-listen", &any];
+            let args = [
+                "--public-key",
+                &public,
+                "--table-cache",
+                &text(&cache),
+                "--model",
+                &own,
+                "--eventlog",
+                &eventlog,
+                "--listen",
+                &listen,
+                "--control-listen",
+                &any,
+                "--metrics-listen",
+                &any,
+            ];
             let wanted = wanted("endcap-router", &format!("router-{at}"), args.map(str::to_owned).to_vec(), true);
             if let Some(slot) = self.routers.get_mut(at) {
                 slot.tend(&wanted).await;
@@ -320,8 +387,25 @@ impl Shell {
         let logs = self.logs.clone();
         let how = |version: &str, at: usize| {
             let (uri, digest) = artifact(version)?;
-            let args = ["--artifact", &uri, "--digest", &digest, "--eventlog", &eventlog, "--listen", "127.0.0.1:0", "--metrics-listen", "127.0.0.1:0"];
-            Some(Wanted { program: "endcap-predictor", label: format!("predictor-{version}-{at}"), args: args.map(str::to_owned).to_vec(), logs: logs.clone(), may_wait: false })
+            let args = [
+                "--artifact",
+                &uri,
+                "--digest",
+                &digest,
+                "--eventlog",
+                &eventlog,
+                "--listen",
+                "127.0.0.1:0",
+                "--metrics-listen",
+                "127.0.0.1:0",
+            ];
+            Some(Wanted {
+                program: "endcap-predictor",
+                label: format!("predictor-{version}-{at}"),
+                args: args.map(str::to_owned).to_vec(),
+                logs: logs.clone(),
+                may_wait: false,
+            })
         };
         self.predictors.tend(&plan.arms, how).await;
         Ok(())
@@ -379,16 +463,22 @@ impl Shell {
 
     /// Deletes the artifacts of versions that have expired.
     fn expire(&mut self, objects: &Objects, plan: &Plan) -> Result<()> {
-        for version in plan.expire.iter().filter(|version| !self.expired.contains(version)).cloned().collect::<Vec<_>>() {
+        for version in plan.expire.iter().filter(|version| !self.expired.contains(version)).cloned().collect::<Vec<_>>()
+        {
             let found = objects.get(Kind::ModelVersion, &self.namespace, &version).unwrap_or_default();
-            let status: ModelVersionStatus = serde_json::from_value(found.get("status").cloned().unwrap_or_default()).unwrap_or_default();
+            let status: ModelVersionStatus =
+                serde_json::from_value(found.get("status").cloned().unwrap_or_default()).unwrap_or_default();
             if status.phase != Some(VersionPhase::Expired) {
                 continue;
             }
             // Only what lies in a folder of ours is deleted here; other stores are swept by their owners.
-            let path = status.artifact.as_ref().and_then(|artifact| artifact.uri.as_str().strip_prefix("file://").map(PathBuf::from));
+            let path = status
+                .artifact
+                .as_ref()
+                .and_then(|artifact| artifact.uri.as_str().strip_prefix("file://").map(PathBuf::from));
             if let Some(path) = path.filter(|path| path.join(endcap_store::MANIFEST_FILE).exists()) {
-                std::fs::remove_dir_all(&path).with_context(|| format!("failed to delete the artifact {}", path.display()))?;
+                std::fs::remove_dir_all(&path)
+                    .with_context(|| format!("failed to delete the artifact {}", path.display()))?;
             }
             self.expired.push(version);
         }
@@ -405,12 +495,22 @@ impl Shell {
             let name = format!("router-{at}");
             let Some(url) = slot.url("control") else {
                 self.behind.remove(&name);
-                routed.push(observed::Router { name, ready: false, revision: None, hash: None, weights: Vec::new(), behind_since: None });
+                routed.push(observed::Router {
+                    name,
+                    ready: false,
+                    revision: None,
+                    hash: None,
+                    weights: Vec::new(),
+                    behind_since: None,
+                });
                 continue;
             };
             let report = get(&self.shared.client, &format!("{url}/control/table")).await;
             let revision = report.as_ref().and_then(|report| report.get("revision")?.as_u64());
-            let weights = report.as_ref().and_then(|report| serde_json::from_value(report.get("weights")?.clone()).ok()).unwrap_or_default();
+            let weights = report
+                .as_ref()
+                .and_then(|report| serde_json::from_value(report.get("weights")?.clone()).ok())
+                .unwrap_or_default();
             if revision == wanted {
                 self.behind.remove(&name);
             } else {
@@ -455,7 +555,8 @@ impl Shell {
 }
 
 async fn put(client: &reqwest::Client, control: &str, envelope: &Value) -> bool {
-    let answer = client.put(format!("{control}/control/table")).json(envelope).timeout(Duration::from_secs(2)).send().await;
+    let answer =
+        client.put(format!("{control}/control/table")).json(envelope).timeout(Duration::from_secs(2)).send().await;
     match answer.and_then(reqwest::Response::error_for_status) {
         Ok(_) => true,
         Err(error) => {

@@ -66,7 +66,10 @@ fn place(kind: Kind, namespace: &str, name: &str) -> (String, String, String) {
 
 /// A name that may be a file's.
 fn is_safe(name: &str) -> bool {
-    !name.is_empty() && name.len() <= 253 && name.chars().all(|one| one.is_ascii_lowercase() || one.is_ascii_digit() || one == '-' || one == '.') && !name.starts_with('.')
+    !name.is_empty()
+        && name.len() <= 253
+        && name.chars().all(|one| one.is_ascii_lowercase() || one.is_ascii_digit() || one == '-' || one == '.')
+        && !name.starts_with('.')
 }
 
 impl Objects {
@@ -75,12 +78,17 @@ impl Objects {
         let mut revision = 0;
         for kind in Kind::ALL {
             let of_kind = folder.join(kind.plural());
-            std::fs::create_dir_all(&of_kind).with_context(|| format!("failed to make the folder {}", of_kind.display()))?;
+            std::fs::create_dir_all(&of_kind)
+                .with_context(|| format!("failed to make the folder {}", of_kind.display()))?;
             for namespace in std::fs::read_dir(&of_kind)?.flatten().filter(|entry| entry.path().is_dir()) {
-                for file in std::fs::read_dir(namespace.path())?.flatten().filter(|file| file.path().extension().is_some_and(|end| end == "json")) {
+                for file in std::fs::read_dir(namespace.path())?
+                    .flatten()
+                    .filter(|file| file.path().extension().is_some_and(|end| end == "json"))
+                {
                     let text = std::fs::read(file.path())?;
-                    let object: Value = serde_json::from_slice(&text)
-                        .with_context(|| format!("failed to read the object {}; restore it or remove the file", file.path().display()))?;
+                    let object: Value = serde_json::from_slice(&text).with_context(|| {
+                        format!("failed to read the object {}; restore it or remove the file", file.path().display())
+                    })?;
                     revision = revision.max(revision_of(&object));
                     let (space, name) = (text_at(&object, "/metadata/namespace"), text_at(&object, "/metadata/name"));
                     objects.insert(place(kind, &space, &name), object);
@@ -103,7 +111,9 @@ impl Objects {
     /// Objects of a kind, of one namespace or all, and the revision that the list stands for.
     pub fn list(&self, kind: Kind, namespace: Option<&str>) -> (Vec<Value>, u64) {
         let state = self.lock();
-        let of = state.objects.iter().filter(|((plural, space, _), _)| plural == kind.plural() && namespace.is_none_or(|wanted| wanted == space));
+        let of = state.objects.iter().filter(|((plural, space, _), _)| {
+            plural == kind.plural() && namespace.is_none_or(|wanted| wanted == space)
+        });
         (of.map(|(_, object)| object.clone()).collect(), state.revision)
     }
 
@@ -128,16 +138,34 @@ impl Objects {
             map.remove("status");
         }
         let merged = fields::apply(old.as_ref(), &wanted, manager, force).map_err(|conflicts| {
-            let list = conflicts.iter().map(|(path, owner)| format!("{path} (owned by {owner})")).collect::<Vec<_>>().join(", ");
-            Refused::new(409, "Conflict", format!("apply would change fields of other managers: {list}; leave them out, or use --force-conflicts"))
+            let list = conflicts
+                .iter()
+                .map(|(path, owner)| format!("{path} (owned by {owner})"))
+                .collect::<Vec<_>>()
+                .join(", ");
+            Refused::new(
+                409,
+                "Conflict",
+                format!(
+                    "apply would change fields of other managers: {list}; leave them out, or use --force-conflicts"
+                ),
+            )
         })?;
         self.store(&mut state, kind, &namespace, &name, old, merged)
     }
 
     /// A merge patch (RFC 7396) of what users own.
-    pub fn patch(&self, kind: Kind, namespace: &str, name: &str, patch: &Value, manager: &str) -> Result<Value, Refused> {
+    pub fn patch(
+        &self,
+        kind: Kind,
+        namespace: &str,
+        name: &str,
+        patch: &Value,
+        manager: &str,
+    ) -> Result<Value, Refused> {
         let mut state = self.lock();
-        let old = state.objects.get(&place(kind, namespace, name)).cloned().ok_or_else(|| Refused::not_found(kind, name))?;
+        let old =
+            state.objects.get(&place(kind, namespace, name)).cloned().ok_or_else(|| Refused::not_found(kind, name))?;
         if let Some(expected) = patch.pointer("/metadata/resourceVersion").and_then(Value::as_str)
             && expected != text_at(&old, "/metadata/resourceVersion")
         {
@@ -168,16 +196,31 @@ impl Objects {
 
     pub fn delete(&self, kind: Kind, namespace: &str, name: &str) -> Result<Value, Refused> {
         let mut state = self.lock();
-        let object = state.objects.remove(&place(kind, namespace, name)).ok_or_else(|| Refused::not_found(kind, name))?;
+        let object =
+            state.objects.remove(&place(kind, namespace, name)).ok_or_else(|| Refused::not_found(kind, name))?;
         let path = self.folder.join(kind.plural()).join(namespace).join(format!("{name}.json"));
-        std::fs::remove_file(&path).map_err(|error| Refused::new(500, "InternalError", format!("failed to remove {}: {error}", path.display())))?;
+        std::fs::remove_file(&path).map_err(|error| {
+            Refused::new(500, "InternalError", format!("failed to remove {}: {error}", path.display()))
+        })?;
         self.tell(&mut state, "DELETED", kind, namespace, object.clone());
         Ok(object)
     }
 
-    fn store(&self, state: &mut State, kind: Kind, namespace: &str, name: &str, old: Option<Value>, mut new: Value) -> Result<(Value, bool), Refused> {
+    fn store(
+        &self,
+        state: &mut State,
+        kind: Kind,
+        namespace: &str,
+        name: &str,
+        old: Option<Value>,
+        mut new: Value,
+    ) -> Result<(Value, bool), Refused> {
         if !is_safe(name) || !is_safe(namespace) {
-            return Err(Refused::new(422, "Invalid", "metadata.name and metadata.namespace must be lower-case letters, digits, - and ."));
+            return Err(Refused::new(
+                422,
+                "Invalid",
+                "metadata.name and metadata.namespace must be lower-case letters, digits, - and .",
+            ));
         }
         apply_defaults(kind, &mut new);
         let wrong = validate(kind, &new, old.as_ref());
@@ -188,7 +231,8 @@ impl Objects {
         if old.as_ref().is_some_and(|old| without_revision(old) == without_revision(&new)) {
             return Ok((old.unwrap_or(new), false));
         }
-        let generation = old.as_ref().map_or(0, |old| old.pointer("/metadata/generation").and_then(Value::as_i64).unwrap_or(0));
+        let generation =
+            old.as_ref().map_or(0, |old| old.pointer("/metadata/generation").and_then(Value::as_i64).unwrap_or(0));
         let is_new_spec = old.as_ref().is_none_or(|old| old.get("spec") != new.get("spec"));
         state.revision += 1;
         let revision = state.revision;
@@ -262,7 +306,12 @@ fn without_revision(object: &Value) -> Value {
 /// The namespace that an object names, `default` when it names none.
 pub fn namespace_of(object: &mut Value) -> String {
     if let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) {
-        return metadata.entry("namespace").or_insert_with(|| json!("default")).as_str().unwrap_or("default").to_owned();
+        return metadata
+            .entry("namespace")
+            .or_insert_with(|| json!("default"))
+            .as_str()
+            .unwrap_or("default")
+            .to_owned();
     }
     "default".to_owned()
 }

@@ -49,10 +49,19 @@ fn message_file(place: &Place, version: &str) -> PathBuf {
 impl Process {
     /// Takes it up: what ended while nobody looked is not run again.
     pub async fn new(run: TrainingRun, place: Place) -> Result<Self> {
-        std::fs::create_dir_all(&place.folder).with_context(|| format!("failed to make the folder {}", place.folder.display()))?;
+        std::fs::create_dir_all(&place.folder)
+            .with_context(|| format!("failed to make the folder {}", place.folder.display()))?;
         let now = Timestamp::now();
-        let mut process =
-            Self { run, place, attempt: 0, first: now, began: Instant::now(), child: None, not_before: Instant::now(), over: None };
+        let mut process = Self {
+            run,
+            place,
+            attempt: 0,
+            first: now,
+            began: Instant::now(),
+            child: None,
+            not_before: Instant::now(),
+            over: None,
+        };
         let file = message_file(&process.place, &process.run.version);
         if let Some(message) = read(&file).filter(|message| message.get("outcome") == Some(&"Succeeded".into())) {
             process.over = Some(process.succeeded(&message).await?);
@@ -75,7 +84,10 @@ impl Process {
             if self.began.elapsed() > Duration::from_secs(u64::try_from(self.run.deadline_s).unwrap_or(u64::MAX)) {
                 child.kill().await.context("failed to end the training")?;
                 self.child = None;
-                self.over = Some(self.failed("DeadlineExceeded", format!("the training took longer than training.activeDeadline ({} s)", self.run.deadline_s)));
+                self.over = Some(self.failed(
+                    "DeadlineExceeded",
+                    format!("the training took longer than training.activeDeadline ({} s)", self.run.deadline_s),
+                ));
             }
             return Ok(());
         };
@@ -86,13 +98,23 @@ impl Process {
             Some(0) => Some(self.succeeded(&message).await?),
             Some(2) => Some(self.failed(reason_of(&message), text)),
             Some(3) => {
-                let highest = message.get("highest").and_then(Value::as_i64).and_then(|highest| i32::try_from(highest).ok()).unwrap_or(0);
+                let highest = message
+                    .get("highest")
+                    .and_then(Value::as_i64)
+                    .and_then(|highest| i32::try_from(highest).ok())
+                    .unwrap_or(0);
                 Some(Training::Taken { highest, finished_at: Timestamp::now() })
             }
             Some(4) => Some(self.failed("ArtifactTaken", text)),
-            _ if self.attempt > self.run.backoff_limit => Some(self.failed(reason_of(&message), format!("{text} (after {} attempts)", self.attempt))),
+            _ if self.attempt > self.run.backoff_limit => {
+                Some(self.failed(reason_of(&message), format!("{text} (after {} attempts)", self.attempt)))
+            }
             _ => {
-                tracing::warn!(version = self.run.version, attempt = self.attempt, "the training ended ({status}): {text}; it is tried again");
+                tracing::warn!(
+                    version = self.run.version,
+                    attempt = self.attempt,
+                    "the training ended ({status}): {text}; it is tried again"
+                );
                 self.not_before = Instant::now() + Duration::from_secs(1 << self.attempt.clamp(0, 6));
                 None
             }
@@ -105,13 +127,23 @@ impl Process {
         let file = message_file(&self.place, &self.run.version);
         let _ = std::fs::remove_file(&file);
         let spec = &self.run.spec;
-        let log = std::fs::OpenOptions::new().create(true).append(true).open(self.place.folder.join(format!("{}.log", self.run.version)))?;
+        let log = std::fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(self.place.folder.join(format!("{}.log", self.run.version)))?;
         let progress = std::fs::File::create(self.place.folder.join(format!("{}.progress.jsonl", self.run.version)))?;
         let _ = log;
         let mut command = tokio::process::Command::new(sibling("endcap-trainer")?);
         command
             .args(["--data", &self.place.data, "--store", &self.place.store, "--namespace", &self.place.namespace])
-            .args(["--model", &self.place.model, "--model-uid", &self.place.uid, "--version", &spec.version.to_string()])
+            .args([
+                "--model",
+                &self.place.model,
+                "--model-uid",
+                &self.place.uid,
+                "--version",
+                &spec.version.to_string(),
+            ])
             .args(["--architecture", &format!("{:?}", spec.architecture), "--seed", &spec.seed.to_string()])
             .args(["--termination-message", &file.display().to_string(), "--json", "--exit-with-stdin"])
             .args(["--work", &self.place.folder.join(format!("{}.work", self.run.version)).display().to_string()]);
@@ -161,7 +193,13 @@ impl Process {
     }
 
     fn failed(&self, reason: &str, message: String) -> Training {
-        Training::Failed { reason: reason.to_owned(), message, attempts: self.attempt, started_at: Some(self.first), finished_at: Timestamp::now() }
+        Training::Failed {
+            reason: reason.to_owned(),
+            message,
+            attempts: self.attempt,
+            started_at: Some(self.first),
+            finished_at: Timestamp::now(),
+        }
     }
 
     async fn succeeded(&self, message: &Value) -> Result<Training> {
@@ -193,7 +231,10 @@ impl Process {
             min_time: manifest.dataset.min_time,
             max_time: manifest.dataset.max_time,
             metrics: own.into_iter().map(|one| metric(&one.name, one)).collect(),
-            baseline_metrics: baseline.into_iter().map(|one| metric(one.name.trim_end_matches(".active"), one)).collect(),
+            baseline_metrics: baseline
+                .into_iter()
+                .map(|one| metric(one.name.trim_end_matches(".active"), one))
+                .collect(),
             customers: number("customers"),
             orders: number("orders"),
             products: number("products"),
@@ -217,5 +258,8 @@ fn last_progress(path: &Path) -> Option<Value> {
     file.seek(SeekFrom::Start(length.saturating_sub(4_096))).ok()?;
     let mut text = String::new();
     file.read_to_string(&mut text).ok()?;
-    text.lines().rev().filter_map(|line| serde_json::from_str::<Value>(line).ok()).find(|line| line.get("percent").is_some())
+    text.lines()
+        .rev()
+        .filter_map(|line| serde_json::from_str::<Value>(line).ok())
+        .find(|line| line.get("percent").is_some())
 }

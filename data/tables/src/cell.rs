@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use arrow_array::{Array, ArrayRef, BooleanArray, Decimal128Array, Int64Array, StringArray, TimestampMicrosecondArray};
+use arrow_array::{
+    Array, ArrayRef, BooleanArray, Decimal128Array, Float64Array, Int64Array, StringArray, TimestampMicrosecondArray,
+};
 use arrow_schema::{DataType, TimeUnit};
 use jiff::Timestamp;
 use rust_decimal::Decimal;
@@ -72,6 +74,7 @@ macro_rules! cell {
 
 cell!(String, StringArray, DataType::Utf8, |v: &'a String| v.as_str(), str::to_owned, |a| a);
 cell!(i64, Int64Array, DataType::Int64, |v: &i64| *v, |v: i64| v, |a| a);
+cell!(f64, Float64Array, DataType::Float64, |v: &f64| *v, |v: f64| v, |a| a);
 cell!(bool, BooleanArray, DataType::Boolean, |v: &bool| *v, |v: bool| v, |a| a);
 cell!(
     Decimal,

@@ -15,9 +15,9 @@ mod table;
 pub use docs::markdown;
 pub use error::TableError;
 pub use files::{TableWriter, Written, read, read_optional, scan};
-pub use manifest::{DatasetManifest, DatasetWriter, MANIFEST_FILE, RejectedRows, TableEntry, TimeRange};
+pub use manifest::{DatasetManifest, DatasetWriter, MANIFEST_FILE, MergedEvents, RejectedRows, TableEntry, TimeRange};
 pub use rows::{
-    Brand, Cancellation, Category, Customer, Identity, Interaction, Offer, Order, OrderLine, OrderStatus, Place,
-    Product, Stock,
+    Brand, Cancellation, Category, Customer, Exposure, Identity, Interaction, Offer, Order, OrderLine, OrderStatus,
+    Place, Product, Stock,
 };
 pub use table::{Row, all_schemas};

@@ -29,6 +29,25 @@ pub struct DatasetManifest {
     pub currency: Option<String>,
     /// Rows that were left out, by table and reason.
     pub rejected: Vec<RejectedRows>,
+    /// What of an event log is in it, where events were merged into a dataset.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub events: Option<MergedEvents>,
+}
+
+/// What was merged into a dataset from the export of an event log.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MergedEvents {
+    /// The dataset that the events were merged into: SHA-256 of its manifest.
+    pub base_sha256: String,
+    pub log_id: String,
+    /// Offsets `from_offset..to_offset` were read.
+    pub from_offset: u64,
+    pub to_offset: u64,
+    /// Files of the export, and the SHA-256 over their names and SHA-256s.
+    pub parts: u64,
+    pub parts_sha256: String,
+    /// What became of the events, by name: `read`, `orders_added`, ...
+    pub counts: BTreeMap<String, u64>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -96,6 +115,7 @@ impl DatasetManifest {
 pub struct DatasetWriter {
     dir: PathBuf,
     tables: BTreeMap<String, TableEntry>,
+    events: Option<MergedEvents>,
 }
 
 impl DatasetWriter {
@@ -107,7 +127,7 @@ impl DatasetWriter {
             Err(source) if source.kind() != std::io::ErrorKind::NotFound => return Err(write_error(source)),
             _ => {}
         }
-        Ok(Self { dir: dir.to_owned(), tables: BTreeMap::new() })
+        Ok(Self { dir: dir.to_owned(), tables: BTreeMap::new(), events: None })
     }
 
     pub fn writer<R: Row>(&self) -> Result<TableWriter<R>, TableError> {
@@ -132,6 +152,11 @@ impl DatasetWriter {
         self.tables.insert(R::TABLE.to_owned(), TableEntry { file, rows, bytes, sha256 });
     }
 
+    /// Says what of an event log is in the dataset.
+    pub fn merged(&mut self, events: MergedEvents) {
+        self.events = Some(events);
+    }
+
     /// Writes the manifest: from now on the folder is a dataset.
     pub fn finish(
         self,
@@ -140,10 +165,10 @@ impl DatasetWriter {
         mut rejected: Vec<RejectedRows>,
     ) -> Result<DatasetManifest, TableError> {
         rejected.sort_by(|a, b| (&a.table, &a.reason).cmp(&(&b.table, &b.reason)));
-        let manifest =
-            DatasetManifest { format: FORMAT.to_owned(), tables: self.tables, time_range, currency, rejected };
-        let path = self.dir.join(MANIFEST_FILE);
-        let unfinished = self.dir.join(format!("{MANIFEST_FILE}.part"));
+        let Self { dir, tables, events } = self;
+        let manifest = DatasetManifest { format: FORMAT.to_owned(), tables, time_range, currency, rejected, events };
+        let path = dir.join(MANIFEST_FILE);
+        let unfinished = dir.join(format!("{MANIFEST_FILE}.part"));
         let write_error = |source| TableError::Write { path: path.clone(), source };
         let mut file = File::create(&unfinished).map_err(write_error)?;
         file.write_all(manifest.to_json().as_bytes()).map_err(write_error)?;

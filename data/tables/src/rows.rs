@@ -169,6 +169,33 @@ table! {
     }
 }
 
+table! {
+    /// What was recommended and what became of it, a row for each item of each list. It comes from the event log alone: `endcap-data`
+    /// reads it from no other source.
+    "exposures" Exposure {
+        event_id: String,
+        ts: Timestamp,
+        request_id: Option<String>,
+        customer_id: Option<String>,
+        session_id: Option<String>,
+        placement: Option<String>,
+        model: String,
+        version: String,
+        arm: Option<String>,
+        experiment: Option<String>,
+        degraded: Option<String>,
+        product_id: String,
+        rank: i64,
+        kind: String,
+        score: f64,
+        propensity: f64,
+        offer_id: Option<String>,
+        /// accepted or declined; neither where nobody said
+        accepted: Option<bool>,
+        clicked: bool,
+    }
+}
+
 /// The values of `orders.status`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OrderStatus {

@@ -2,6 +2,7 @@
 
 mod cleaning_is_declared_and_counted;
 mod common;
+mod events_are_merged;
 mod half_a_dataset_is_none;
 mod one_dataset_whatever_the_format;
 mod real_data_keeps_its_figures;

@@ -8,6 +8,7 @@ use axum::routing::{get, post};
 use tokio_util::sync::CancellationToken;
 
 use super::commit::CommitQueue;
+use super::exporter::ExportHandle;
 use super::keeper::SnapshotInfo;
 use super::metrics::Metrics;
 use super::{submit, tail};
@@ -22,6 +23,7 @@ pub(super) struct Api {
     pub disk: Arc<dyn Disk>,
     pub snapshot: Arc<Mutex<SnapshotInfo>>,
     pub metrics: Metrics,
+    pub export: Option<ExportHandle>,
     pub stop: CancellationToken,
     pub retention: Duration,
     pub dedup_age: Duration,

@@ -1,5 +1,6 @@
 //! The thread that folds the live state from the log and keeps its snapshot on disk.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -60,6 +61,14 @@ pub struct SnapshotInfo {
     pub sessions: usize,
 }
 
+/// Keeps what is not exported yet, within a limit.
+pub(super) struct Hold {
+    /// The first event that the export lacks.
+    pub exported: Arc<AtomicU64>,
+    /// Older events go all the same.
+    pub longest: Duration,
+}
+
 pub(super) struct Keeper {
     pub live: LiveState,
     reader: LogReader,
@@ -68,6 +77,8 @@ pub(super) struct Keeper {
     info: Arc<Mutex<SnapshotInfo>>,
     interval: Duration,
     retention: Duration,
+    /// What is not exported stays beyond the retention.
+    hold: Option<Hold>,
     /// What the snapshot on disk holds; none yet.
     saved: Option<u64>,
 }
@@ -89,6 +100,7 @@ impl Keeper {
             info: Arc::default(),
             interval: options.snapshot_interval,
             retention: options.retention,
+            hold: None,
             saved,
         };
         keeper.follow()?;
@@ -102,6 +114,10 @@ impl Keeper {
             Err(error) => Err(KeeperError::Write(error)),
             Ok(()) => Ok(keeper),
         }
+    }
+
+    pub(super) fn hold(&mut self, hold: Hold) {
+        self.hold = Some(hold);
     }
 
     pub(super) fn info(&self) -> Arc<Mutex<SnapshotInfo>> {
@@ -127,9 +143,7 @@ impl Keeper {
             }
             if Instant::now() >= due {
                 self.save_or_log();
-                let older_than_ms =
-                    now_ms().saturating_sub(i64::try_from(self.retention.as_millis()).unwrap_or(i64::MAX));
-                queue.retain(older_than_ms, self.saved.unwrap_or(0));
+                self.retain(&queue);
                 due = Instant::now() + self.interval;
             }
             runtime.block_on(async {
@@ -143,6 +157,19 @@ impl Keeper {
         drop(queue);
         if self.follow().is_ok() {
             self.save_or_log();
+        }
+    }
+
+    /// Has what is past its time removed: what the snapshot has and, while it is exported in time, the export.
+    fn retain(&self, queue: &CommitQueue) {
+        let before = |age: Duration| now_ms().saturating_sub(i64::try_from(age.as_millis()).unwrap_or(i64::MAX));
+        let saved = self.saved.unwrap_or(0);
+        match &self.hold {
+            None => queue.retain(before(self.retention), saved),
+            Some(hold) => {
+                queue.retain(before(self.retention), saved.min(hold.exported.load(Ordering::Acquire)));
+                queue.retain(before(self.retention.max(hold.longest)), saved);
+            }
         }
     }
 

@@ -1,5 +1,7 @@
 //! What the event log counts.
 
+use std::sync::atomic::AtomicU64;
+
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -40,6 +42,13 @@ pub(super) struct Metrics {
     pub unreadable_events: Counter,
     pub tail_requests: Counter,
     pub removed_segments: Counter,
+    pub export_offset: Gauge,
+    pub export_lag_events: Gauge,
+    pub export_lag_seconds: Gauge<f64, AtomicU64>,
+    pub export_failures: Counter,
+    pub export_files: Counter,
+    pub export_bytes: Counter,
+    pub export_lost: Counter,
 }
 
 impl Metrics {
@@ -63,6 +72,13 @@ impl Metrics {
             unreadable_events: Counter::default(),
             tail_requests: Counter::default(),
             removed_segments: Counter::default(),
+            export_offset: Gauge::default(),
+            export_lag_events: Gauge::default(),
+            export_lag_seconds: Gauge::default(),
+            export_failures: Counter::default(),
+            export_files: Counter::default(),
+            export_bytes: Counter::default(),
+            export_lost: Counter::default(),
         };
         let registry = registry.sub_registry_with_prefix("endcap_eventlog");
         registry.register("events", "Events received, by outcome", metrics.events.clone());
@@ -106,7 +122,27 @@ impl Metrics {
         registry.register("tail_requests", "Reads of followers", metrics.tail_requests.clone());
         registry.register("removed_segments", "Segments removed by retention", metrics.removed_segments.clone());
         metrics.writable.set(1);
+        metrics.register_export(registry);
         metrics
+    }
+
+    fn register_export(&self, registry: &mut Registry) {
+        registry.register("export_offset", "First event that the export lacks", self.export_offset.clone());
+        registry.register("export_lag_events", "Events that wait to be exported", self.export_lag_events.clone());
+        registry.register_with_unit(
+            "export_lag",
+            "Age of the oldest event that waits to be exported",
+            Unit::Seconds,
+            self.export_lag_seconds.clone(),
+        );
+        registry.register("export_failures", "Attempts to export that failed", self.export_failures.clone());
+        registry.register("export_files", "Parquet files written", self.export_files.clone());
+        registry.register_with_unit("export_written", "Parquet files written", Unit::Bytes, self.export_bytes.clone());
+        registry.register(
+            "export_lost_events",
+            "Events removed by retention before they could be exported",
+            self.export_lost.clone(),
+        );
     }
 
     pub(super) fn count(&self, outcome: Outcome, events: usize) {

@@ -32,6 +32,15 @@ pub struct Options {
     /// Events younger than this are kept; older ones go with their segment once the snapshot has them.
     #[arg(long, value_name = "DURATION", default_value = "720h", value_parser = duration)]
     pub retention: Duration,
+    /// Where events are exported to as Parquet by date: `file:///folder`, a folder or `s3://bucket/prefix`. Not exported unless set.
+    #[arg(long, value_name = "URI")]
+    pub export: Option<String>,
+    /// How often events are exported; POST /v1/export on --metrics-listen exports at once.
+    #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = duration, requires = "export")]
+    pub export_interval: Duration,
+    /// Events that could not be exported are kept beyond --retention, but no longer than this.
+    #[arg(long, value_name = "DURATION", default_value = "2160h", value_parser = duration, requires = "export")]
+    pub export_hold: Duration,
     /// How long an event id is known as a duplicate, unless more than --dedup-ids came since.
     #[arg(long, value_name = "DURATION", default_value = "168h", value_parser = duration)]
     pub dedup_age: Duration,

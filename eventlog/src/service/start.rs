@@ -1,7 +1,7 @@
 //! Brings the program up and takes it down.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -11,7 +11,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::api::{Api, router};
 use super::commit::CommitQueue;
-use super::keeper::{Keeper, KeeperError};
+use super::exporter::{self, Slot};
+use super::keeper::{Hold, Keeper, KeeperError};
 use super::metrics::Metrics;
 use super::now_ms;
 use super::options::Options;
@@ -28,6 +29,10 @@ pub enum StartError {
         "--retention ({retention_s} s) is shorter than --dedup-age ({dedup_age_s} s): a restart could not know its duplicates; make --retention at least as long"
     )]
     Retention { retention_s: u64, dedup_age_s: u64 },
+    #[error("--export-interval is {0:?}; write at least 1s")]
+    ExportInterval(Duration),
+    #[error("failed to use --export: {0}")]
+    Export(endcap_store::StoreError),
     #[error(transparent)]
     Bind(#[from] BindError),
     #[error(transparent)]
@@ -50,6 +55,7 @@ pub struct Running {
     servers: Vec<Task<std::io::Result<()>>>,
     committer: JoinHandle<()>,
     keeper: JoinHandle<()>,
+    exporter: Option<Task<()>>,
 }
 
 /// Starts on the current runtime; ready when this returns.
@@ -57,6 +63,10 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
     if options.retention < options.dedup_age {
         let (retention_s, dedup_age_s) = (options.retention.as_secs(), options.dedup_age.as_secs());
         return Err(StartError::Retention { retention_s, dedup_age_s });
+    }
+    let export_to = options.export.as_deref().map(endcap_store::open).transpose().map_err(StartError::Export)?;
+    if options.export_interval < Duration::from_secs(1) {
+        return Err(StartError::ExportInterval(options.export_interval));
     }
     // Addresses first: what is wrong with them is said before the log is read.
     let listener = bind("--listen", options.listen).await?;
@@ -70,10 +80,11 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
     let health = Health::starting();
     let stop = CancellationToken::new();
     let keeper_stop = CancellationToken::new();
+    let export_slot = Slot::new(OnceLock::new());
     // Alive, not ready, while the log is read.
     let health_server = tokio::spawn(serve(
         metrics_listener,
-        health_router(Arc::clone(&health), Arc::new(registry)),
+        health_router(Arc::clone(&health), Arc::new(registry)).merge(exporter::control(Arc::clone(&export_slot))),
         keeper_stop.clone(),
         Duration::from_secs(1),
     ));
@@ -86,9 +97,19 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
         Ok::<_, StartError>((writer, reader, disk, keeper))
     })
     .await?;
-    let (writer, reader, disk, keeper) = opened.inspect_err(|_| keeper_stop.cancel())?;
+    let (writer, reader, disk, mut keeper) = opened.inspect_err(|_| keeper_stop.cancel())?;
 
     let (queue, committer) = CommitQueue::start(writer, metrics.clone()).map_err(StartError::Thread)?;
+    let (export, exporter) = match export_to {
+        None => (None, None),
+        Some(to) => {
+            let interval = options.export_interval;
+            let (handle, task) = exporter::start(reader.clone(), to, interval, metrics.clone(), keeper_stop.clone());
+            keeper.hold(Hold { exported: handle.exported(), longest: options.export_hold });
+            (Some(handle), Some(task))
+        }
+    };
+    let _ = export_slot.set(export.clone());
     let snapshot = keeper.info();
     let keeper = keeper.start(queue.clone(), keeper_stop.clone()).map_err(StartError::Thread)?;
     let api = Arc::new(Api {
@@ -97,6 +118,7 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
         disk,
         snapshot,
         metrics,
+        export,
         stop: stop.clone(),
         retention: options.retention,
         dedup_age: options.dedup_age,
@@ -114,6 +136,7 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
         servers: vec![api_server, health_server],
         committer,
         keeper,
+        exporter,
     })
 }
 
@@ -134,6 +157,11 @@ impl Running {
         self.keeper_stop.cancel();
         for server in servers {
             log_end(server).await;
+        }
+        if let Some(exporter) = self.exporter
+            && exporter.await.is_err()
+        {
+            tracing::error!("the export ended badly");
         }
         let (keeper, committer) = (self.keeper, self.committer);
         let ended = tokio::task::spawn_blocking(move || {

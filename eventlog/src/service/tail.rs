@@ -16,6 +16,7 @@ use http::{HeaderName, HeaderValue, StatusCode};
 use serde::{Deserialize, Serialize};
 
 use super::api::Api;
+use super::exporter::{ExportHandle, ExportStatus};
 use super::keeper::{SNAPSHOT_FILE, SnapshotInfo};
 use super::{END_OFFSET_HEADER, FIRST_OFFSET_HEADER, LOG_ID_HEADER, NEXT_OFFSET_HEADER};
 use crate::log::{DiskFile, ReadError, Stored};
@@ -168,6 +169,8 @@ struct Status {
     #[serde(skip_serializing_if = "Option::is_none")]
     trouble: Option<String>,
     snapshot: SnapshotInfo,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    export: Option<ExportStatus>,
     retention_s: u64,
     dedup_age_s: u64,
     dedup_ids: usize,
@@ -184,6 +187,7 @@ pub(super) async fn status(State(api): State<Arc<Api>>) -> Response {
         writable: trouble.is_none(),
         trouble,
         snapshot: api.snapshot.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+        export: api.export.as_ref().map(ExportHandle::status),
         retention_s: api.retention.as_secs(),
         dedup_age_s: api.dedup_age.as_secs(),
         dedup_ids: api.dedup_ids,

@@ -117,7 +117,9 @@ fn held_against(
                     version.name
                 ));
             }
-            (None, Some(parent)) => said.push_str(&format!(", with too few orders since {parent} was trained to compare with it")),
+            (None, Some(parent)) => {
+                said.push_str(&format!(", with too few orders since {parent} was trained to compare with it"))
+            }
             // Nothing served when it was trained: there is nothing to be worse than.
             (None, None) => said.push_str(", with no active version to compare with"),
         }

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 
 use endcap_recommender::fitted::Catalogue;
 use endcap_recommender::live::ShelfState;
-use endcap_tables::{DatasetManifest, Row, scan};
+use endcap_tables::{DatasetManifest, MergedEvents, RejectedRows, Row, scan};
 use jiff::Timestamp;
 
 pub use labels::Labels;
@@ -53,6 +53,9 @@ pub struct Dataset {
     pub ratings: Vec<Rated>,
     pub declines: Vec<Declined>,
     pub rejected: Rejected,
+    /// What of an event log is in the dataset, and how many events changed nothing in it.
+    pub events: Option<MergedEvents>,
+    pub events_rejected: Vec<RejectedRows>,
     /// The first reasons why offers were refused.
     pub offer_errors: Vec<String>,
     /// Products whose price was not in the table and was taken from their newest orders.
@@ -147,6 +150,8 @@ pub fn load_cut(dir: &Path, cut: Option<Cut>, progress: &dyn Progress) -> Result
         ratings: interactions.0,
         declines: interactions.1,
         rejected,
+        events: manifest.events.clone(),
+        events_rejected: manifest.rejected.iter().filter(|rows| rows.table == "events").cloned().collect(),
         offer_errors,
         prices_from_sales,
     })

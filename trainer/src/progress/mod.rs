@@ -54,6 +54,8 @@ pub trait Progress: Send + Sync {
     fn advance(&self, steps: u64);
     /// The current phase is over.
     fn end(&self, phase: Phase);
+    /// Something worth a line.
+    fn note(&self, _line: &str) {}
     /// Whether the training should stop; asked between steps.
     fn stopped(&self) -> bool {
         false

@@ -47,6 +47,10 @@ impl Progress for Bars {
         }
     }
 
+    fn note(&self, line: &str) {
+        let _ = writeln!(std::io::stderr().lock(), "{line}");
+    }
+
     fn stopped(&self) -> bool {
         self.board.stopped()
     }
@@ -97,6 +101,10 @@ impl Progress for JsonLines {
     fn end(&self, phase: Phase) {
         self.board.end(phase);
         self.write();
+    }
+
+    fn note(&self, line: &str) {
+        let _ = writeln!(std::io::stderr().lock(), "{}", serde_json::json!({"note": line}));
     }
 
     fn stopped(&self) -> bool {

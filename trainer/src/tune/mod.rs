@@ -256,13 +256,19 @@ fn against_active(
     let at = all.iter().flat_map(|(_, cases)| cases.iter().map(|case| case.at_s));
     let pairs = served.iter().flatten().map(Served::ndcg).zip(active.judge(model, all)).zip(at);
     let (unseen, seen): (Vec<_>, Vec<_>) = pairs.partition(|(_, at)| *at > until);
-    let differences = |pairs: &[((f64, f64), i64)]| pairs.iter().map(|((own, other), _)| own - other).collect::<Vec<f64>>();
+    let differences =
+        |pairs: &[((f64, f64), i64)]| pairs.iter().map(|((own, other), _)| own - other).collect::<Vec<f64>>();
     if unseen.len() < LEAST_CASES {
         let every: Vec<_> = unseen.into_iter().chain(seen).collect();
         tuned.comparisons.push(Comparison::new(&active.against(window.from_s), None, &differences(&every), seed));
         return;
     }
-    tuned.comparisons.push(Comparison::new(&active.against(until.saturating_add(1).max(window.from_s)), None, &differences(&unseen), seed));
+    tuned.comparisons.push(Comparison::new(
+        &active.against(until.saturating_add(1).max(window.from_s)),
+        None,
+        &differences(&unseen),
+        seed,
+    ));
     let (own, other): (Vec<f64>, Vec<f64>) = unseen.into_iter().map(|(pair, _)| pair).unzip();
     for (name, values) in [("ndcg@10", own), ("ndcg@10.active", other)] {
         tuned.metrics.push(Metric { split: UNSEEN.to_owned(), ..metric(name.to_owned(), &values, seed) });

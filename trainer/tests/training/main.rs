@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod digests;
+mod events;
 mod honest;
 mod learned;
 mod oracle;
