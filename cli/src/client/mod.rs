@@ -16,9 +16,21 @@ use serde_json::{Value, json};
 #[derive(Debug, Args)]
 pub struct Server {
     /// Where `endcap up` listens
-    #[arg(long, env = "ENDCAP_SERVER", default_value = "http://127.0.0.1:8090", global = true)]
+    #[arg(
+        long,
+        env = "ENDCAP_SERVER",
+        default_value = "http://127.0.0.1:8090",
+        global = true,
+        help_heading = "Of the commands that speak with `endcap up`"
+    )]
     pub server: String,
-    #[arg(short, long, default_value = "default", global = true)]
+    #[arg(
+        short,
+        long,
+        default_value = "default",
+        global = true,
+        help_heading = "Of the commands that speak with `endcap up`"
+    )]
     pub namespace: String,
 }
 
@@ -156,6 +168,24 @@ impl Client {
     }
 }
 
+/// The kind by its name, plural, short name, or the word of daily use.
+fn kind_of(text: &str) -> Result<Kind> {
+    let text = text.to_lowercase();
+    let word = text
+        .strip_suffix("ies")
+        .map(|stem| format!("{stem}y"))
+        .unwrap_or_else(|| text.trim_end_matches('s').to_owned());
+    let found = Kind::ALL.into_iter().find(|kind| {
+        let name = kind.as_str().to_lowercase();
+        word == name
+            || text == kind.short_name()
+            || name.ends_with(&word) && ["model", "version", "policy", "experiment"].contains(&word.as_str())
+    });
+    found.with_context(|| {
+        format!("failed to find kind {text:?}: use model, version, policy or experiment (recm, recmv, recpp, recexp)")
+    })
+}
+
 /// The model of a version, `<model>-v<N>`.
 fn model_of(version: &str) -> Result<String> {
     let model = version.rsplit_once("-v").filter(|(model, number)| {
@@ -178,8 +208,10 @@ pub async fn run(server: &Server, verb: Verb) -> Result<i32> {
             let _ = (name, output, watch);
             programs(&client).await?;
         }
-        Verb::Get { kind, name, output, watch } => get(&client, kind.parse()?, name.as_deref(), output, watch).await?,
-        Verb::Describe { kind, name } => describe(&client, kind.parse()?, &name).await?,
+        Verb::Get { kind, name, output, watch } => {
+            get(&client, kind_of(&kind)?, name.as_deref(), output, watch).await?
+        }
+        Verb::Describe { kind, name } => describe(&client, kind_of(&kind)?, &name).await?,
         Verb::Promote { version, wait } => {
             let name = model_of(&version)?;
             client.patch(model, &name, &json!({"spec": {"promotedVersion": version}})).await?;
@@ -238,10 +270,10 @@ pub async fn run(server: &Server, verb: Verb) -> Result<i32> {
                 .with_context(|| format!("{condition:?} is not condition=NAME, such as condition=Ready"))?;
             let (type_, status) = wanted.split_once('=').unwrap_or((wanted, "True"));
             let limit = endcap_crds::common::text::DurationText(timeout).as_duration()?;
-            return wait_for(&client, kind.parse()?, name, type_, status, limit).await;
+            return wait_for(&client, kind_of(kind)?, name, type_, status, limit).await;
         }
         Verb::Delete { kind, name } => {
-            let kind: Kind = kind.parse()?;
+            let kind: Kind = kind_of(&kind)?;
             client.send(client.http.delete(client.path(kind, Some(&name)))).await?;
             println!("{}/{name} deleted", kind.plural());
         }

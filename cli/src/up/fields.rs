@@ -40,6 +40,7 @@ pub fn apply(old: Option<&Value>, wanted: &Value, manager: &str, force: bool) ->
             put(&mut new, path, value.clone());
         }
     }
+    reorder(&mut new, wanted);
     for (owner, _, fields) in &mut owners {
         if owner != manager && force {
             fields.retain(|path| !mine.contains(path) || old.and_then(|old| at(old, path)) == at(wanted, path));
@@ -49,6 +50,29 @@ pub fn apply(old: Option<&Value>, wanted: &Value, manager: &str, force: bool) ->
     owners.push((manager.to_owned(), "Apply".to_owned(), mine));
     write_owners(&mut new, &owners);
     Ok(new)
+}
+
+/// Lists of named entries stand in the order of who applied them last; entries of others follow.
+fn reorder(object: &mut Value, wanted: &Value) {
+    match (object, wanted) {
+        (Value::Object(map), Value::Object(wanted)) => {
+            for (key, value) in map {
+                if let Some(wanted) = wanted.get(key) {
+                    reorder(value, wanted);
+                }
+            }
+        }
+        (Value::Array(list), Value::Array(wanted)) if named(wanted) => {
+            let place = |entry: &Value| wanted.iter().position(|other| other.get("name") == entry.get("name"));
+            list.sort_by_key(|entry| place(entry).unwrap_or(wanted.len()));
+            for entry in list {
+                if let Some(wanted) = place(entry).and_then(|place| wanted.get(place)) {
+                    reorder(entry, wanted);
+                }
+            }
+        }
+        _ => {}
+    }
 }
 
 /// The object after a merge patch; what changed is the manager's from now on.
@@ -280,6 +304,18 @@ mod tests {
 
     fn policy(spec: Value) -> Value {
         json!({"apiVersion": "endcap.dev/v1alpha1", "kind": "PromotionPolicy", "metadata": {"name": "p", "namespace": "default"}, "spec": spec})
+    }
+
+    #[test]
+    fn named_entries_stand_in_the_order_of_the_apply() {
+        let steps =
+            json!([{"name": "ten", "weight": 10}, {"name": "half", "weight": 50}, {"name": "all", "weight": 100}]);
+        let first = apply(None, &policy(json!({"steps": steps.clone()})), "git", false).unwrap();
+        assert_eq!(first["spec"]["steps"], steps);
+        let turned =
+            json!([{"name": "half", "weight": 10}, {"name": "ten", "weight": 50}, {"name": "all", "weight": 100}]);
+        let second = apply(Some(&first), &policy(json!({"steps": turned.clone()})), "git", false).unwrap();
+        assert_eq!(second["spec"]["steps"], turned);
     }
 
     #[test]

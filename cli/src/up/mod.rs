@@ -23,6 +23,7 @@ use clap::Args;
 use endcap_crds::promotion_policy::status::PromotionPolicyStatus;
 use endcap_crds::{Kind, PromotionPolicy};
 use endcap_routing::table::KeyPair;
+use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 
@@ -251,8 +252,8 @@ pub fn manifests(path: &Path) -> Result<Vec<(PathBuf, Value)>> {
     let mut found = Vec::new();
     for file in files {
         let text = std::fs::read_to_string(&file).with_context(|| format!("failed to read {}", file.display()))?;
-        for (number, document) in text.split("\n---").enumerate() {
-            let value: Value = serde_yaml::from_str(document.trim_start_matches("---"))
+        for (number, document) in serde_yaml::Deserializer::from_str(&text).enumerate() {
+            let value = Value::deserialize(document)
                 .with_context(|| format!("failed to read {} (document {}) as YAML", file.display(), number + 1))?;
             if !value.is_null() {
                 found.push((file.clone(), value));
