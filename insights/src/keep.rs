@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::fold::{Limits, State};
 
-const FORMAT: &str = "endcap-insights/1";
+const FORMAT: &str = "endcap-insights/2";
 const FILE: &str = "insights.json.zst";
 
 #[derive(Debug, thiserror::Error)]

@@ -1,9 +1,9 @@
 //! The commands that speak with a running `endcap up`: what kubectl does in a cluster, with the same words.
 
+mod api;
 mod columns;
+mod show;
 
-use std::collections::BTreeMap;
-use std::io::Write;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -12,6 +12,9 @@ use clap::{Args, Subcommand, ValueEnum};
 use endcap_crds::Kind;
 use jiff::Timestamp;
 use serde_json::{Value, json};
+
+use api::Client;
+use show::{describe, events, get, programs};
 
 #[derive(Debug, Args)]
 pub struct Server {
@@ -115,66 +118,11 @@ pub enum Verb {
     Delete { kind: String, name: String },
 }
 
-struct Client {
-    http: reqwest::Client,
-    server: String,
-    namespace: String,
-}
-
-impl Client {
-    fn new(server: &Server) -> Result<Self> {
-        let http = reqwest::Client::builder().no_proxy().build().context("failed to make an HTTP client")?;
-        Ok(Self { http, server: server.server.trim_end_matches('/').to_owned(), namespace: server.namespace.clone() })
-    }
-
-    fn path(&self, kind: Kind, name: Option<&str>) -> String {
-        let base = format!("{}/apis/endcap.dev/v1alpha1/namespaces/{}/{}", self.server, self.namespace, kind.plural());
-        name.map_or(base.clone(), |name| format!("{base}/{name}"))
-    }
-
-    async fn send(&self, request: reqwest::RequestBuilder) -> Result<Value> {
-        let answer = request
-            .send()
-            .await
-            .with_context(|| format!("failed to reach {}: start `endcap up`, or name it with --server", self.server))?;
-        let status = answer.status();
-        let body: Value = answer.json().await.unwrap_or_default();
-        if !status.is_success() {
-            bail!("{}", body.get("message").and_then(Value::as_str).unwrap_or("it was refused without a reason"));
-        }
-        Ok(body)
-    }
-
-    async fn get(&self, kind: Kind, name: &str) -> Result<Value> {
-        self.send(self.http.get(self.path(kind, Some(name)))).await
-    }
-
-    async fn list(&self, kind: Kind) -> Result<(Vec<Value>, String)> {
-        let body = self.send(self.http.get(self.path(kind, None))).await?;
-        let revision = body.pointer("/metadata/resourceVersion").and_then(Value::as_str).unwrap_or("0").to_owned();
-        Ok((body.get("items").and_then(Value::as_array).cloned().unwrap_or_default(), revision))
-    }
-
-    async fn patch(&self, kind: Kind, name: &str, patch: &Value) -> Result<Value> {
-        let request = self.http.patch(self.path(kind, Some(name))).query(&[("fieldManager", "endcap-cli")]);
-        self.send(request.header("content-type", "application/merge-patch+json").body(patch.to_string())).await
-    }
-
-    async fn events(&self) -> Result<Vec<Value>> {
-        let body = self
-            .send(self.http.get(format!("{}/apis/events.k8s.io/v1/namespaces/{}/events", self.server, self.namespace)))
-            .await?;
-        Ok(body.get("items").and_then(Value::as_array).cloned().unwrap_or_default())
-    }
-}
-
 /// The kind by its name, plural, short name, or the word of daily use.
 fn kind_of(text: &str) -> Result<Kind> {
     let text = text.to_lowercase();
-    let word = text
-        .strip_suffix("ies")
-        .map(|stem| format!("{stem}y"))
-        .unwrap_or_else(|| text.trim_end_matches('s').to_owned());
+    let word =
+        text.strip_suffix("ies").map_or_else(|| text.trim_end_matches('s').to_owned(), |stem| format!("{stem}y"));
     let found = Kind::ALL.into_iter().find(|kind| {
         let name = kind.as_str().to_lowercase();
         word == name
@@ -202,14 +150,14 @@ pub async fn run(server: &Server, verb: Verb) -> Result<i32> {
     let model = Kind::RecommenderModel;
     match verb {
         Verb::Apply { filename, force_conflicts, field_manager } => {
-            apply(&client, &filename, force_conflicts, &field_manager).await?
+            apply(&client, &filename, force_conflicts, &field_manager).await?;
         }
         Verb::Get { kind, name, output, watch } if kind == "programs" || kind == "program" => {
             let _ = (name, output, watch);
             programs(&client).await?;
         }
         Verb::Get { kind, name, output, watch } => {
-            get(&client, kind_of(&kind)?, name.as_deref(), output, watch).await?
+            get(&client, kind_of(&kind)?, name.as_deref(), output, watch).await?;
         }
         Verb::Describe { kind, name } => describe(&client, kind_of(&kind)?, &name).await?,
         Verb::Promote { version, wait } => {
@@ -309,174 +257,27 @@ async fn apply(client: &Client, files: &[PathBuf], force: bool, manager: &str) -
     Ok(())
 }
 
-async fn get(client: &Client, kind: Kind, name: Option<&str>, output: Output, watch: bool) -> Result<()> {
-    let (items, revision) = match name {
-        Some(name) => {
-            let object = client.get(kind, name).await?;
-            let revision = crate::up::objects::text_at(&object, "/metadata/resourceVersion");
-            (vec![object], revision)
-        }
-        None => client.list(kind).await?,
-    };
-    print(kind, &items, output, name.is_some())?;
-    if watch {
-        let mut answer = client
-            .http
-            .get(client.path(kind, None))
-            .query(&[("watch", "true"), ("resourceVersion", &revision)])
-            .send()
-            .await
-            .with_context(|| format!("failed to reach {}", client.server))?;
-        let mut known = BTreeMap::new();
-        let mut rest = Vec::new();
-        while let Some(bytes) = answer.chunk().await.context("the watch ended")? {
-            rest.extend_from_slice(&bytes);
-            while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
-                let line: Vec<u8> = rest.drain(..=end).collect();
-                let change: Value = serde_json::from_slice(&line).context("failed to read the watch")?;
-                let object = change.get("object").cloned().unwrap_or_default();
-                let own = crate::up::objects::text_at(&object, "/metadata/name");
-                if name.is_some_and(|name| name != own) {
-                    continue;
-                }
-                // Only what the columns show is news to somebody who looks at them.
-                let row = columns::row(kind, &object, output == Output::Wide);
-                if output != Output::Table && output != Output::Wide
-                    || known.insert(own, row.clone()) != Some(row.clone())
-                {
-                    match output {
-                        Output::Table | Output::Wide => println!("{}", columns::format(&[row], None)),
-                        _ => print(kind, std::slice::from_ref(&object), output, true)?,
-                    }
-                    std::io::stdout().flush()?;
-                }
-            }
-        }
-    }
-    Ok(())
-}
-
-fn print(kind: Kind, items: &[Value], output: Output, single: bool) -> Result<()> {
-    let whole = || {
-        if single {
-            items.first().cloned().unwrap_or_default()
-        } else {
-            json!({"apiVersion": "v1", "kind": "List", "items": items})
-        }
-    };
-    match output {
-        Output::Json => println!("{}", serde_json::to_string_pretty(&whole())?),
-        Output::Yaml => print!("{}", serde_yaml::to_string(&whole())?),
-        Output::Table | Output::Wide if items.is_empty() => println!("No {} found.", kind.plural()),
-        Output::Table | Output::Wide => {
-            let wide = output == Output::Wide;
-            let rows: Vec<Vec<String>> = items.iter().map(|object| columns::row(kind, object, wide)).collect();
-            println!("{}", columns::format(&rows, Some(&columns::head(kind, wide))));
-        }
-    }
-    Ok(())
-}
-
-async fn describe(client: &Client, kind: Kind, name: &str) -> Result<()> {
-    let mut object = client.get(kind, name).await?;
-    if let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) {
-        metadata.remove("managedFields");
-    }
-    print!("{}", serde_yaml::to_string(&object)?);
-    let events = client.events().await?;
-    let own: Vec<&Value> =
-        events.iter().filter(|event| event.pointer("/regarding/name").and_then(Value::as_str) == Some(name)).collect();
-    println!("events:");
-    for event in own.iter().skip(own.len().saturating_sub(20)) {
-        println!("  {}", event_line(event));
-    }
-    Ok(())
-}
-
-fn event_line(event: &Value) -> String {
-    let text = |key: &str| event.get(key).and_then(Value::as_str).unwrap_or_default();
-    let count =
-        event.pointer("/series/count").and_then(Value::as_u64).map(|count| format!(" (x{count})")).unwrap_or_default();
-    let time = event.pointer("/series/lastObservedTime").and_then(Value::as_str).unwrap_or_else(|| text("eventTime"));
-    let object = event.pointer("/regarding/name").and_then(Value::as_str).unwrap_or_default();
-    let clock = time.get(11..19).unwrap_or(time);
-    format!("{clock}  {:<8} {:<20} {object:<20} {}{count}", text("type"), text("reason"), text("note"))
-}
-
-async fn events(client: &Client, model: Option<&str>, watch: bool) -> Result<()> {
-    let fits = |event: &Value| {
-        let name = event.pointer("/regarding/name").and_then(Value::as_str).unwrap_or_default();
-        model.is_none_or(|model| name == model || name.strip_prefix(model).is_some_and(|rest| rest.starts_with("-v")))
-    };
-    for event in client.events().await?.iter().filter(|event| fits(event)) {
-        println!("{}", event_line(event));
-    }
-    if watch {
-        let url = format!("{}/apis/events.k8s.io/v1/namespaces/{}/events", client.server, client.namespace);
-        let list = client.send(client.http.get(&url)).await?;
-        let revision = crate::up::objects::text_at(&list, "/metadata/resourceVersion");
-        let mut answer = client
-            .http
-            .get(url)
-            .query(&[("watch", "true"), ("resourceVersion", &revision)])
-            .send()
-            .await
-            .context("failed to watch")?;
-        let mut rest = Vec::new();
-        while let Some(bytes) = answer.chunk().await.context("the watch ended")? {
-            rest.extend_from_slice(&bytes);
-            while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
-                let line: Vec<u8> = rest.drain(..=end).collect();
-                let change: Value = serde_json::from_slice(&line).context("failed to read the watch")?;
-                if let Some(event) = change.get("object").filter(|event| fits(event)) {
-                    println!("{}", event_line(event));
-                }
-            }
-        }
-    }
-    Ok(())
-}
-
-async fn programs(client: &Client) -> Result<()> {
-    let body = client.send(client.http.get(format!("{}/console/programs", client.server))).await?;
-    let mut rows = Vec::new();
-    for model in body.as_array().into_iter().flatten() {
-        let name = model.get("model").and_then(Value::as_str).unwrap_or_default();
-        for program in model.get("programs").and_then(Value::as_array).into_iter().flatten() {
-            let pid = program.get("pid").and_then(Value::as_u64).unwrap_or(0);
-            rows.push(vec![
-                name.to_owned(),
-                program.get("program").and_then(Value::as_str).unwrap_or_default().to_owned(),
-                pid.to_string(),
-            ]);
-        }
-    }
-    println!("{}", columns::format(&rows, Some(&["MODEL".to_owned(), "PROGRAM".to_owned(), "PID".to_owned()])));
-    Ok(())
-}
-
 async fn rollback(client: &Client, name: &str, to: Option<String>) -> Result<()> {
     let object = client.get(Kind::RecommenderModel, name).await?;
     let active = crate::up::objects::text_at(&object, "/status/activeVersion");
-    let version = match to {
-        Some(version) => version,
-        None => {
-            let history = object.pointer("/status/history").and_then(Value::as_array).cloned().unwrap_or_default();
-            let before = history
-                .iter()
-                .flat_map(|entry| [entry.get("version"), entry.get("from")])
-                .flatten()
-                .filter_map(Value::as_str);
-            let rejected =
-                object.pointer("/status/rejectedVersions").and_then(Value::as_array).cloned().unwrap_or_default();
-            let is_rejected =
-                |version: &str| rejected.iter().any(|one| one.get("version").and_then(Value::as_str) == Some(version));
-            before
-                .into_iter()
-                .find(|version| *version != active && !is_rejected(version))
-                .map(str::to_owned)
-                .with_context(|| format!("{name} has no version that served before {active}: name one with --to"))?
-        }
+    let version = if let Some(version) = to {
+        version
+    } else {
+        let history = object.pointer("/status/history").and_then(Value::as_array).cloned().unwrap_or_default();
+        let before = history
+            .iter()
+            .flat_map(|entry| [entry.get("version"), entry.get("from")])
+            .flatten()
+            .filter_map(Value::as_str);
+        let rejected =
+            object.pointer("/status/rejectedVersions").and_then(Value::as_array).cloned().unwrap_or_default();
+        let is_rejected =
+            |version: &str| rejected.iter().any(|one| one.get("version").and_then(Value::as_str) == Some(version));
+        before
+            .into_iter()
+            .find(|version| *version != active && !is_rejected(version))
+            .map(str::to_owned)
+            .with_context(|| format!("{name} has no version that served before {active}: name one with --to"))?
     };
     client.patch(Kind::RecommenderModel, name, &json!({"spec": {"promotedVersion": version}})).await?;
     println!("{name} goes back from {active} to {version}");

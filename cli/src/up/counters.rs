@@ -6,13 +6,16 @@ use endcap_crds::recommender_model::status::ArmCounts;
 use endcap_operator_core::observed::Counters;
 use serde_json::Value;
 
+/// Requests, errors, fallbacks, empty answers and latency buckets by arm and version.
+type ByArm = BTreeMap<(String, String), Vec<i64>>;
+
 /// What was counted since this program began. Another start begins another series, which the core is told by its name.
 #[derive(Debug)]
 pub struct Sums {
     epoch: String,
     /// By router: the start that its counts belong to, and the counts of it that are in the sums.
-    known: BTreeMap<String, (String, BTreeMap<(String, String), Vec<i64>>)>,
-    sums: BTreeMap<(String, String), Vec<i64>>,
+    known: BTreeMap<String, (String, ByArm)>,
+    totals: ByArm,
     bounds: Vec<f64>,
 }
 
@@ -21,7 +24,7 @@ impl Default for Sums {
         Self {
             epoch: uuid::Uuid::new_v4().to_string(),
             known: BTreeMap::new(),
-            sums: BTreeMap::new(),
+            totals: BTreeMap::new(),
             bounds: Vec::new(),
         }
     }
@@ -54,7 +57,7 @@ impl Sums {
                     self.bounds = bounds.iter().filter_map(Value::as_f64).collect();
                 }
                 let key = (text("arm"), text("version"));
-                let sum = self.sums.entry(key.clone()).or_default();
+                let sum = self.totals.entry(key.clone()).or_default();
                 sum.resize(counts.len().max(sum.len()), 0);
                 let old = before.get(&key);
                 for (at, (sum, count)) in sum.iter_mut().zip(&counts).enumerate() {
@@ -64,7 +67,7 @@ impl Sums {
             }
             self.known.insert(router.clone(), (start.to_owned(), now));
         }
-        let arms = self.sums.iter().map(|((arm, version), counts)| {
+        let arms = self.totals.iter().map(|((arm, version), counts)| {
             let at = |place: usize| counts.get(place).copied().unwrap_or(0);
             ArmCounts {
                 arm: arm.as_str().into(),

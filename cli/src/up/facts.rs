@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use endcap_crds::experiment::status::ExperimentPhase;
 use endcap_crds::recommender_model::monitoring::{Baseline, Signal as Kind, Statistic};
 use endcap_crds::{Experiment, ModelVersion, RecommenderModel};
 use endcap_operator_core::drift::{Change, Signal, Window};
-use endcap_operator_core::observed::{self, ArmFigures, Figure, Insights};
+use endcap_operator_core::observed::{self, ArmFigures, ExperimentArm, ExperimentFacts, Figure, Insights};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
@@ -24,7 +25,7 @@ pub fn version(version: ModelVersion) -> observed::Version {
     }
 }
 
-pub fn experiment(experiment: Experiment) -> observed::Experiment {
+pub fn experiment(experiment: Experiment, facts: Option<ExperimentFacts>) -> observed::Experiment {
     let meta = experiment.metadata;
     observed::Experiment {
         name: meta.name.unwrap_or_default(),
@@ -34,8 +35,15 @@ pub fn experiment(experiment: Experiment) -> observed::Experiment {
         deleting: meta.deletion_timestamp.is_some(),
         spec: experiment.spec,
         status: experiment.status.unwrap_or_default(),
-        facts: None,
+        facts,
     }
+}
+
+/// The experiment that owns traffic now.
+pub fn running(experiments: &[Experiment]) -> Option<&Experiment> {
+    experiments.iter().find(|experiment| {
+        experiment.status.as_ref().is_some_and(|status| status.phase == Some(ExperimentPhase::Running))
+    })
 }
 
 async fn ask(client: &reqwest::Client, url: &str, query: &[(&str, String)]) -> Option<Value> {
@@ -44,19 +52,73 @@ async fn ask(client: &reqwest::Client, url: &str, query: &[(&str, String)]) -> O
     answer.json().await.ok()
 }
 
-fn figure(value: Option<&Value>) -> Option<Figure> {
-    let value = value?;
+/// A count; insights estimates some of them, so they may be no whole numbers.
+fn count_at(value: &Value, key: &str) -> i64 {
+    value.get(key).and_then(Value::as_f64).map_or(0, |count| count.round() as i64)
+}
+
+/// One metric of an arm.
+fn figure(arm: &Value, metric: &str) -> Option<Figure> {
+    let metrics = arm.get("metrics")?.as_array()?;
+    let found = metrics.iter().find(|one| one.get("metric").and_then(Value::as_str) == Some(metric))?;
     Some(Figure {
-        value: value.get("value")?.as_f64()?,
-        se: value.get("se").and_then(Value::as_f64).unwrap_or(0.0),
-        n: value.get("n").and_then(Value::as_i64).unwrap_or(0),
+        value: found.get("value")?.as_f64()?,
+        se: found.get("standard_error").and_then(Value::as_f64)?,
+        n: count_at(found, "n"),
     })
 }
 
+/// An experiment as insights analysed it; nothing while nobody asked for it or insights does not answer.
+pub async fn experiment_facts(client: &reqwest::Client, url: &str, experiment: &Experiment) -> Option<ExperimentFacts> {
+    let spec = &experiment.spec;
+    let name = experiment.metadata.name.as_deref()?;
+    let control = spec.arms.iter().find(|arm| arm.control)?;
+    let query = [
+        ("metric", spec.primary_metric.name.to_string()),
+        ("direction", text_of(&spec.primary_metric.direction)),
+        ("control", control.name.to_string()),
+        ("alpha", spec.analysis.alpha.to_string()),
+        ("mde", spec.primary_metric.mde.to_string()),
+        ("power", spec.analysis.power.to_string()),
+    ];
+    let found = ask(client, &format!("{url}/v1/experiments/{name}"), &query).await?;
+    let arm = |arm: &Value| {
+        let number = |key: &str| arm.get(key).and_then(Value::as_f64);
+        ExperimentArm {
+            name: arm.get("name").and_then(Value::as_str).unwrap_or_default().to_owned(),
+            users: count_at(arm, "users"),
+            exposures: count_at(arm, "exposures"),
+            events: count_at(arm, "events"),
+            value: number("value"),
+            low: number("ci_low"),
+            high: number("ci_high"),
+            lift: number("lift"),
+            p_value: number("p_value"),
+        }
+    };
+    Some(ExperimentFacts {
+        arms: found.get("arms").and_then(Value::as_array).into_iter().flatten().map(arm).collect(),
+        srm_p_value: found.get("srm_p_value").and_then(Value::as_f64),
+        required_per_arm: found.get("required_sample_per_arm").and_then(Value::as_i64),
+    })
+}
+
+/// An enum as its text.
+fn text_of(value: &impl serde::Serialize) -> String {
+    serde_json::to_value(value).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
+}
+
 /// What gates and drift need.
-pub async fn insights(client: &reqwest::Client, url: &str, model: &RecommenderModel) -> Option<Insights> {
+pub async fn insights(
+    client: &reqwest::Client,
+    url: &str,
+    model: &RecommenderModel,
+    running: Option<&Experiment>,
+) -> Option<Insights> {
     let status = model.status.as_ref()?;
-    let since = status.rollout.as_ref().and_then(|rollout| rollout.step_started_at.as_ref()).map(|time| time.0);
+    let step = status.rollout.as_ref().and_then(|rollout| rollout.step_started_at.as_ref());
+    let start = running.and_then(|experiment| experiment.status.as_ref()?.started_at.as_ref());
+    let since = step.or(start).map(|time| time.0);
     let now = Timestamp::now();
     let mut arms = Vec::new();
     if let Some(since) = since {
@@ -67,15 +129,12 @@ pub async fn insights(client: &reqwest::Client, url: &str, model: &RecommenderMo
             .iter()
             .map(|arm| {
                 let text = |key: &str| arm.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
-                let of = |name: &str| {
-                    figure(arm.get("metrics").and_then(|metrics| metrics.get(name)).or_else(|| arm.get(name)))
-                };
                 ArmFigures {
                     version: text("version"),
                     arm: text("arm"),
-                    ctr: of("Ctr"),
-                    coverage: of("Coverage"),
-                    diversity: of("Diversity"),
+                    ctr: figure(arm, "Ctr"),
+                    coverage: figure(arm, "Coverage"),
+                    diversity: figure(arm, "Diversity"),
                     score_psi: None,
                 }
             })
@@ -121,7 +180,7 @@ async fn drift(client: &reqwest::Client, url: &str, model: &RecommenderModel) ->
 fn change(value: Option<&Value>) -> Option<Change> {
     let value = value?;
     let number = |key: &str| value.get(key).and_then(Value::as_f64);
-    let count = |key: &str| value.get(key).and_then(Value::as_i64).unwrap_or(0);
+    let count = |key: &str| count_at(value, key);
     Some(Change {
         now: Figure { value: number("value")?, se: number("se").unwrap_or(0.0), n: count("n") },
         before: Figure { value: number("baseline")?, se: number("baseline_se").unwrap_or(0.0), n: count("baseline_n") },

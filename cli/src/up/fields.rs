@@ -302,7 +302,7 @@ mod tests {
     #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
     use super::*;
 
-    fn policy(spec: Value) -> Value {
+    fn policy(spec: &Value) -> Value {
         json!({"apiVersion": "endcap.dev/v1alpha1", "kind": "PromotionPolicy", "metadata": {"name": "p", "namespace": "default"}, "spec": spec})
     }
 
@@ -310,11 +310,11 @@ mod tests {
     fn named_entries_stand_in_the_order_of_the_apply() {
         let steps =
             json!([{"name": "ten", "weight": 10}, {"name": "half", "weight": 50}, {"name": "all", "weight": 100}]);
-        let first = apply(None, &policy(json!({"steps": steps.clone()})), "git", false).unwrap();
+        let first = apply(None, &policy(&json!({"steps": steps.clone()})), "git", false).unwrap();
         assert_eq!(first["spec"]["steps"], steps);
         let turned =
             json!([{"name": "half", "weight": 10}, {"name": "ten", "weight": 50}, {"name": "all", "weight": 100}]);
-        let second = apply(Some(&first), &policy(json!({"steps": turned.clone()})), "git", false).unwrap();
+        let second = apply(Some(&first), &policy(&json!({"steps": turned.clone()})), "git", false).unwrap();
         assert_eq!(second["spec"]["steps"], turned);
     }
 
@@ -322,26 +322,26 @@ mod tests {
     fn what_an_apply_no_longer_names_goes_unless_another_owns_it() {
         let first = apply(
             None,
-            &policy(json!({"mode": "Manual", "steps": [{"name": "a", "weight": 1}, {"name": "b", "weight": 100}]})),
+            &policy(&json!({"mode": "Manual", "steps": [{"name": "a", "weight": 1}, {"name": "b", "weight": 100}]})),
             "git",
             false,
         )
         .unwrap();
         let patched = update(&first, &json!({"spec": {"progressDeadline": "5m"}}), "kubectl-patch");
         let second =
-            apply(Some(&patched), &policy(json!({"steps": [{"name": "b", "weight": 100}]})), "git", false).unwrap();
+            apply(Some(&patched), &policy(&json!({"steps": [{"name": "b", "weight": 100}]})), "git", false).unwrap();
         assert_eq!(second["spec"], json!({"steps": [{"name": "b", "weight": 100}], "progressDeadline": "5m"}));
     }
 
     #[test]
     fn another_managers_value_is_a_conflict_until_forced() {
-        let first = apply(None, &policy(json!({"mode": "Manual"})), "git", false).unwrap();
+        let first = apply(None, &policy(&json!({"mode": "Manual"})), "git", false).unwrap();
         let patched = update(&first, &json!({"spec": {"mode": "Automatic"}}), "console");
-        let conflicts = apply(Some(&patched), &policy(json!({"mode": "Manual"})), "git", false).unwrap_err();
+        let conflicts = apply(Some(&patched), &policy(&json!({"mode": "Manual"})), "git", false).unwrap_err();
         assert_eq!(conflicts, [(".spec.mode".to_owned(), "console".to_owned())]);
         // The same value is no conflict, and both own it.
-        apply(Some(&patched), &policy(json!({"mode": "Automatic"})), "git", false).unwrap();
-        let forced = apply(Some(&patched), &policy(json!({"mode": "Manual"})), "git", true).unwrap();
+        apply(Some(&patched), &policy(&json!({"mode": "Automatic"})), "git", false).unwrap();
+        let forced = apply(Some(&patched), &policy(&json!({"mode": "Manual"})), "git", true).unwrap();
         assert_eq!(forced["spec"]["mode"], "Manual");
     }
 

@@ -2,7 +2,9 @@
 //! is a child process, an arm is child processes on loopback.
 
 mod api;
+mod carry;
 mod counters;
+mod dataset;
 pub mod events;
 mod facts;
 pub mod fields;
@@ -10,6 +12,7 @@ mod fleet;
 mod model;
 pub mod objects;
 mod pages;
+mod poll;
 mod training;
 
 use std::collections::BTreeMap;
@@ -188,7 +191,7 @@ fn address_of(shared: &Shared, key: &(String, String), first: SocketAddr) -> Res
     if ports.is_empty() || ports.get(&name) == Some(&0) {
         ports.insert(name.clone(), 0);
     } else if !ports.contains_key(&name) {
-        let next = (1..).find(|offset| !ports.values().any(|used| used == offset)).unwrap_or(1);
+        let next = (1..=u16::MAX).find(|offset| !ports.values().any(|used| used == offset)).unwrap_or(1);
         ports.insert(name.clone(), next);
     }
     objects::write_whole(&path, &serde_json::to_vec(&ports)?)?;

@@ -317,7 +317,7 @@ pub fn namespace_of(object: &mut Value) -> String {
 }
 
 /// An object as a create writes it.
-pub fn object(kind: Kind, namespace: &str, name: &str, labels: Map<String, Value>, spec: Value) -> Value {
+pub fn object(kind: Kind, namespace: &str, name: &str, labels: &Map<String, Value>, spec: &Value) -> Value {
     json!({
         "apiVersion": API_VERSION,
         "kind": kind.as_str(),

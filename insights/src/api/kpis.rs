@@ -36,6 +36,7 @@ pub struct KpisQuery {
 impl From<By> for Grain {
     fn from(by: By) -> Self {
         match by {
+            By::TenSeconds => Self::TenSeconds,
             By::Minute => Self::Minute,
             By::Hour => Self::Hour,
             By::Day => Self::Day,
@@ -46,6 +47,7 @@ impl From<By> for Grain {
 impl From<Grain> for By {
     fn from(grain: Grain) -> Self {
         match grain {
+            Grain::TenSeconds => Self::TenSeconds,
             Grain::Minute => Self::Minute,
             Grain::Hour => Self::Hour,
             Grain::Day => Self::Day,

@@ -101,6 +101,7 @@ pub struct Kpis {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum By {
+    TenSeconds,
     Minute,
     #[default]
     Hour,
@@ -148,7 +149,7 @@ pub struct KpiRow {
 /// `GET /v1/arms`
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct Arms {
-    /// The window as it was answered: widened to whole minutes, hours or days.
+    /// The window as it was answered: widened to whole tens of seconds, minutes, hours or days.
     #[schema(value_type = String, format = DateTime)]
     pub from: Timestamp,
     #[schema(value_type = String, format = DateTime)]

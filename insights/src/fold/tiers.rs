@@ -1,4 +1,4 @@
-//! One thing counted by minute, hour and day, each kept for a while of its own.
+//! One thing counted by ten seconds, minute, hour and day, each kept for a while of its own.
 
 use std::collections::BTreeMap;
 
@@ -7,16 +7,18 @@ use serde::{Deserialize, Serialize};
 /// How fine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Grain {
+    TenSeconds,
     Minute,
     Hour,
     Day,
 }
 
 impl Grain {
-    pub const ALL: [Self; 3] = [Self::Minute, Self::Hour, Self::Day];
+    pub const ALL: [Self; 4] = [Self::TenSeconds, Self::Minute, Self::Hour, Self::Day];
 
     pub fn seconds(self) -> i64 {
         match self {
+            Self::TenSeconds => 10,
             Self::Minute => 60,
             Self::Hour => 3_600,
             Self::Day => 86_400,
@@ -26,6 +28,7 @@ impl Grain {
     /// How long it is kept, by the log's clock.
     pub fn kept_s(self) -> i64 {
         match self {
+            Self::TenSeconds => 1_800,
             Self::Minute => 6 * 3_600,
             Self::Hour => 35 * 86_400,
             Self::Day => 400 * 86_400,
@@ -35,6 +38,7 @@ impl Grain {
     /// Lists that a cell samples.
     pub fn sampled(self) -> usize {
         match self {
+            Self::TenSeconds => 32,
             Self::Minute => 64,
             Self::Hour => 128,
             Self::Day => 256,
@@ -61,11 +65,12 @@ pub type Stretches<T> = BTreeMap<i64, BTreeMap<u16, T>>;
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Tiers<T> {
+    moments: Stretches<T>,
     minutes: Stretches<T>,
     hours: Stretches<T>,
     days: Stretches<T>,
     /// Cells in each.
-    cells: [usize; 3],
+    cells: [usize; 4],
     /// Stretches that went before their time.
     pub evicted: u64,
     /// What came so late that even its day was gone.
@@ -75,10 +80,11 @@ pub struct Tiers<T> {
 impl<T> Default for Tiers<T> {
     fn default() -> Self {
         Self {
+            moments: BTreeMap::new(),
             minutes: BTreeMap::new(),
             hours: BTreeMap::new(),
             days: BTreeMap::new(),
-            cells: [0; 3],
+            cells: [0; 4],
             evicted: 0,
             too_old: 0,
         }
@@ -87,8 +93,9 @@ impl<T> Default for Tiers<T> {
 
 impl<T: Default> Tiers<T> {
     fn tier_mut(&mut self, grain: Grain) -> (&mut Stretches<T>, &mut usize) {
-        let [minutes, hours, days] = &mut self.cells;
+        let [moments, minutes, hours, days] = &mut self.cells;
         match grain {
+            Grain::TenSeconds => (&mut self.moments, moments),
             Grain::Minute => (&mut self.minutes, minutes),
             Grain::Hour => (&mut self.hours, hours),
             Grain::Day => (&mut self.days, days),
@@ -97,6 +104,7 @@ impl<T: Default> Tiers<T> {
 
     pub fn tier(&self, grain: Grain) -> &Stretches<T> {
         match grain {
+            Grain::TenSeconds => &self.moments,
             Grain::Minute => &self.minutes,
             Grain::Hour => &self.hours,
             Grain::Day => &self.days,

@@ -158,7 +158,7 @@ pub fn replicas(
             RolloutPhase::Cooling => {}
             // It drains until no router sends it anything.
             RolloutPhase::RollingBack => {
-                keep(rollout.version.as_str(), seen.arm(rollout.version.as_str()).replicas.clamp(1, wanted.max(1)))
+                keep(rollout.version.as_str(), seen.arm(rollout.version.as_str()).replicas.clamp(1, wanted.max(1)));
             }
         }
         if let Some(from) = &rollout.from {

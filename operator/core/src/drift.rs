@@ -173,8 +173,10 @@ fn kolmogorov(distance: f64, n: f64) -> f64 {
     let root = n.sqrt();
     let x = (root + 0.12 + 0.11 / root) * distance;
     let sum: f64 = (1..=100)
-        .map(|k| f64::from(k))
-        .map(|k| (if (k as i64) % 2 == 1 { 2.0 } else { -2.0 }) * (-2.0 * k * k * x * x).exp())
+        .map(|k: i32| {
+            let sign = if k % 2 == 1 { 2.0 } else { -2.0 };
+            sign * (-2.0 * f64::from(k).powi(2) * x * x).exp()
+        })
         .sum();
     sum.clamp(0.0, 1.0)
 }

@@ -85,18 +85,18 @@ fn held_against(
     same_dataset: bool,
 ) -> Result<String, String> {
     let metric = &gate.metric;
-    let mut said = format!("{metric} {own:.4}");
+    let mut said = vec![format!("{metric} {own:.4}")];
     if let Some(min) = gate.min.as_ref().and_then(number) {
         if own < min {
             return Err(format!("{metric} {own:.4} is below {min}"));
         }
-        said.push_str(&format!(" >= {min}"));
+        said.push(format!(" >= {min}"));
     }
     if let Some(max) = gate.max.as_ref().and_then(number) {
         if own > max {
             return Err(format!("{metric} {own:.4} is above {max}"));
         }
-        said.push_str(&format!(" <= {max}"));
+        said.push(format!(" <= {max}"));
     }
     if let Some(percent) = gate.max_regression_percent.as_ref().and_then(number) {
         match (compared, &version.spec.parent_version) {
@@ -107,7 +107,7 @@ fn held_against(
                         "{metric} {own:.4} is below {limit:.4}, {percent}% under the active version's {baseline:.4} on the same data"
                     ));
                 }
-                said.push_str(&format!(
+                said.push(format!(
                     " >= {limit:.4} ({percent}% under the active version's {baseline:.4} on the same data)"
                 ));
             }
@@ -118,11 +118,11 @@ fn held_against(
                 ));
             }
             (None, Some(parent)) => {
-                said.push_str(&format!(", with too few orders since {parent} was trained to compare with it"))
+                said.push(format!(", with too few orders since {parent} was trained to compare with it"));
             }
             // Nothing served when it was trained: there is nothing to be worse than.
-            (None, None) => said.push_str(", with no active version to compare with"),
+            (None, None) => said.push(", with no active version to compare with".to_owned()),
         }
     }
-    Ok(said)
+    Ok(said.concat())
 }

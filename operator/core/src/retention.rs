@@ -53,10 +53,10 @@ fn users(cx: &Deciding<'_>) -> BTreeMap<String, Vec<String>> {
     if let Some(previous) = &status.previous_version {
         needs(previous.as_str(), "Previous");
     }
-    if let Some(rollout) = &status.rollout {
-        if status.active_version.as_ref() != Some(&rollout.version) {
-            needs(rollout.version.as_str(), "Rollout");
-        }
+    if let Some(rollout) = &status.rollout
+        && status.active_version.as_ref() != Some(&rollout.version)
+    {
+        needs(rollout.version.as_str(), "Rollout");
     }
     for experiment in &cx.seen.experiments {
         let phase = cx.plan.experiments.get(&experiment.name).and_then(|status| status.phase);

@@ -205,9 +205,9 @@ fn succeed(status: &mut ModelVersionStatus, outcome: &Outcome) {
 fn cover(cx: &mut Deciding<'_>, outcome: &Outcome) {
     let minimum = &cx.seen.model.spec.data.minimum;
     let counts = [
-        ("active customers", outcome.customers, i64::from(minimum.active_customers)),
-        ("orders", outcome.orders, i64::from(minimum.orders)),
-        ("products", outcome.products, i64::from(minimum.products)),
+        ("active customers", outcome.customers, minimum.active_customers),
+        ("orders", outcome.orders, minimum.orders),
+        ("products", outcome.products, minimum.products),
     ];
     let missing: Vec<String> = counts
         .iter()

@@ -10,7 +10,7 @@ use world::{Behaviour, World, quick_policy};
 
 /// A world in which v1 serves and nothing moves.
 fn settled() -> World {
-    let mut world = World::new(json!({"serving": {"replicas": 2}}), Some(quick_policy()));
+    let mut world = World::new(&json!({"serving": {"replicas": 2}}), Some(quick_policy()));
     world.until("v1 serves", |world| world.active().as_deref() == Some("shop-v1") && world.status.rollout.is_none());
     world
 }
@@ -191,7 +191,7 @@ fn going_back_needs_no_steps() {
 fn a_pause_a_freeze_and_a_missing_approval_hold_the_weight() {
     let mut policy = quick_policy();
     policy.steps[1].require_approval = true;
-    let mut world = World::new(json!({}), Some(policy));
+    let mut world = World::new(&json!({}), Some(policy));
     world.until("v1 serves", |world| world.active().is_some() && world.status.rollout.is_none());
     retrain(&mut world, "a");
     world.until("10%", |world| world.weight("shop-v2") == 1_000);

@@ -80,7 +80,7 @@ fn check(world: &World, plan: &Plan, before: &BTreeMap<String, i32>, seed: u64) 
 fn story(seed: u64) -> usize {
     let mut random = ChaCha8Rng::seed_from_u64(seed);
     let mut world = World::new(
-        json!({"serving": {"replicas": random.random_range(1..4)}, "retraining": {"cooldown": "1m"}}),
+        &json!({"serving": {"replicas": random.random_range(1..4)}, "retraining": {"cooldown": "1m"}}),
         Some(quick_policy()),
     );
     let mut before = BTreeMap::new();

@@ -44,7 +44,7 @@ fn random_storms_never_exceed_budget_cooldown_or_concurrency() {
         let cooldown_min = random.random_range(1..90);
         let spec = json!({"retraining": {"schedule": "*/7 * * * *", "cooldown": format!("{cooldown_min}m"), "budget": {"window": "6h", "maxRuns": max_runs},
             "onDrift": {"enabled": true, "consecutiveWindows": 2}, "onNewData": {"minPercent": 5}}});
-        let mut world = World::new(spec, Some(quick_policy()));
+        let mut world = World::new(&spec, Some(quick_policy()));
         world.training_time = SignedDuration::from_secs(random.random_range(10..1_800));
         for step in 0..120_i64 {
             match random.random_range(0..6) {
@@ -57,7 +57,7 @@ fn random_storms_never_exceed_budget_cooldown_or_concurrency() {
                         format!("shop-v{}", step / 10),
                         world::Behaviour { ndcg: 0.01, ..Default::default() },
                     ))
-                    .collect()
+                    .collect();
                 }
                 _ => {}
             }
@@ -104,7 +104,7 @@ fn random_storms_never_exceed_budget_cooldown_or_concurrency() {
 #[test]
 fn drift_trains_and_the_new_version_is_promoted() {
     let spec = json!({"retraining": {"cooldown": "1m", "budget": {"window": "6h", "maxRuns": 5}, "onDrift": {"enabled": true, "consecutiveWindows": 2}}});
-    let mut world = World::new(spec, Some(quick_policy()));
+    let mut world = World::new(&spec, Some(quick_policy()));
     world.until("v1 serves", |world| world.active().is_some() && world.status.rollout.is_none());
     world.pass(120);
     for _ in 0..2 {

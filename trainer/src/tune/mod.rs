@@ -17,7 +17,8 @@ use endcap_recommender::ranking;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-pub use active::Active;
+use active::against_active;
+pub use active::{Active, UNSEEN};
 pub(crate) use cases::{Asker, CART_PRODUCTS};
 pub use cases::{Case, cases};
 pub use metric::{Interval, bootstrap, ndcg, paired};
@@ -240,43 +241,6 @@ pub fn tune(
     tuned.settings = Settings { trained_until, ..model.settings };
     Ok(tuned)
 }
-
-/// The active version on the same questions. It may have learned from some of them: only those of orders that were placed after it was
-/// trained say which of the two is better, and become figures for gates (split `unseen`: of this version, and `.active` of the other).
-fn against_active(
-    active: &Active,
-    model: &Model,
-    all: &[(Situation, Vec<Case>)],
-    served: &[Vec<Served>],
-    window: Window,
-    seed: i64,
-    tuned: &mut Tuned,
-) {
-    let until = active.model.settings.trained_until.map_or(i64::MIN, |until| until.as_second());
-    let at = all.iter().flat_map(|(_, cases)| cases.iter().map(|case| case.at_s));
-    let pairs = served.iter().flatten().map(Served::ndcg).zip(active.judge(model, all)).zip(at);
-    let (unseen, seen): (Vec<_>, Vec<_>) = pairs.partition(|(_, at)| *at > until);
-    let differences =
-        |pairs: &[((f64, f64), i64)]| pairs.iter().map(|((own, other), _)| own - other).collect::<Vec<f64>>();
-    if unseen.len() < LEAST_CASES {
-        let every: Vec<_> = unseen.into_iter().chain(seen).collect();
-        tuned.comparisons.push(Comparison::new(&active.against(window.from_s), None, &differences(&every), seed));
-        return;
-    }
-    tuned.comparisons.push(Comparison::new(
-        &active.against(until.saturating_add(1).max(window.from_s)),
-        None,
-        &differences(&unseen),
-        seed,
-    ));
-    let (own, other): (Vec<f64>, Vec<f64>) = unseen.into_iter().map(|(pair, _)| pair).unzip();
-    for (name, values) in [("ndcg@10", own), ("ndcg@10.active", other)] {
-        tuned.metrics.push(Metric { split: UNSEEN.to_owned(), ..metric(name.to_owned(), &values, seed) });
-    }
-}
-
-/// Questions of the window whose orders the active version cannot have learned from.
-pub const UNSEEN: &str = "unseen";
 
 /// One list and how good it is.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -152,7 +152,7 @@ pub fn step(cx: &mut Deciding<'_>, mut rollout: RolloutStatus) {
             cx.plan.wake(after(cx.now, span(&cx.policy.online.interval)));
             let failures = open.failed.len();
             rollout.window = Some(open);
-            judge(cx, rollout, Closed { worst, text, failures, began: began.0, samples, at });
+            judge(cx, rollout, &Closed { worst, text, failures, began: began.0, samples, at });
         }
     }
 }
@@ -181,7 +181,7 @@ struct Closed {
     at: usize,
 }
 
-fn judge(cx: &mut Deciding<'_>, rollout: RolloutStatus, closed: Closed) {
+fn judge(cx: &mut Deciding<'_>, rollout: RolloutStatus, closed: &Closed) {
     let name = rollout.version.to_string();
     match closed.worst {
         Verdict::Fail => {

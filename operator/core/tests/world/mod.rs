@@ -44,6 +44,7 @@ pub struct StoredVersion {
 
 /// What trouble there is.
 #[derive(Clone, Copy, Debug, Default)]
+#[allow(clippy::struct_excessive_bools)]
 pub struct Trouble {
     pub no_counters: bool,
     /// Routers answer but take no table.
@@ -79,7 +80,7 @@ pub struct World {
     chance: u64,
 }
 
-pub fn model_spec(changes: Value) -> RecommenderModelSpec {
+pub fn model_spec(changes: &Value) -> RecommenderModelSpec {
     let mut object = json!({
         "apiVersion": "endcap.dev/v1alpha1", "kind": "RecommenderModel", "metadata": {"name": "shop", "namespace": "default"},
         "spec": {
@@ -87,14 +88,14 @@ pub fn model_spec(changes: Value) -> RecommenderModelSpec {
             "artifacts": {"uri": "file:///artifacts"}
         }
     });
-    merge(&mut object["spec"], &changes);
+    merge(&mut object["spec"], changes);
     apply_defaults(Kind::RecommenderModel, &mut object);
     serde_json::from_value(object["spec"].clone()).unwrap()
 }
 
-pub fn policy_spec(changes: Value) -> PromotionPolicySpec {
+pub fn policy_spec(changes: &Value) -> PromotionPolicySpec {
     let mut object = json!({"apiVersion": "endcap.dev/v1alpha1", "kind": "PromotionPolicy", "metadata": {"name": "p", "namespace": "default"}, "spec": {}});
-    merge(&mut object["spec"], &changes);
+    merge(&mut object["spec"], changes);
     apply_defaults(Kind::PromotionPolicy, &mut object);
     serde_json::from_value(object["spec"].clone()).unwrap()
 }
@@ -116,7 +117,7 @@ pub fn merge(to: &mut Value, from: &Value) {
 
 /// A policy that moves fast enough for a test.
 pub fn quick_policy() -> PromotionPolicySpec {
-    policy_spec(json!({
+    policy_spec(&json!({
         "mode": "Automatic",
         "steps": [{"name": "ten", "weight": 10, "minDuration": "20s"}, {"name": "half", "weight": 50, "minDuration": "20s"}, {"name": "all", "weight": 100}],
         "online": {"interval": "10s", "minSamples": 100, "gates": [
@@ -128,7 +129,7 @@ pub fn quick_policy() -> PromotionPolicySpec {
 }
 
 impl World {
-    pub fn new(spec: Value, policy: Option<PromotionPolicySpec>) -> Self {
+    pub fn new(spec: &Value, policy: Option<PromotionPolicySpec>) -> Self {
         let router = |name: &str| Router {
             name: name.to_owned(),
             ready: true,
