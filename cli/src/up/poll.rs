@@ -82,9 +82,9 @@ impl Shell {
             if let Some(experiment) = running
                 && let (Some(name), Some(found)) =
                     (&experiment.metadata.name, facts::experiment_facts(&client, &url, experiment).await)
-                {
-                    self.experiment_facts.insert(name.clone(), found);
-                }
+            {
+                self.experiment_facts.insert(name.clone(), found);
+            }
         }
         let data = data_of(model);
         self.extent = Extent::read(Path::new(data.trim_start_matches("file://")), offset);

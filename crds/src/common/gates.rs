@@ -34,7 +34,7 @@ pub struct OnlineGate {
     /// By how many percent the figure may be worse than the active version's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_regression_percent: Option<DecimalText>,
-    /// Confidence of the verdict over the whole rollout: the error is spent over its windows and gates.
+    /// Confidence of the verdict over the whole rollout, however many windows it takes.
     #[serde(default = "confidence")]
     #[x_kube(validation = Rule::new("double(self) >= 0.5 && double(self) < 1.0")
         .message("must be at least 0.5 and below 1, such as \"0.99\""))]

@@ -274,7 +274,11 @@ fn guardrails(cx: &mut Deciding<'_>, experiment: &Experiment, status: &mut Exper
         Some(open) => open,
         None => window::open(counters, sides, 1, Vec::new(), cx.now),
     };
-    let online = Online { gates: experiment.spec.guardrails.clone(), ..cx.policy.online.clone() };
+    let online = Online {
+        gates: experiment.spec.guardrails.clone(),
+        failure_limit: GUARDRAIL_FAILURES as i32,
+        ..cx.policy.online.clone()
+    };
     let rules = Rules { gates: &experiment.spec.guardrails, online: &online };
     let found = window::look(&mut open, rules, Some(counters), cx.seen.insights.as_ref(), sides, cx.now);
     let mut breach = None;

@@ -1,9 +1,15 @@
 //! Online gates: what was measured, held against a limit, with three answers. A gate fails only when chance is ruled out, and passes
 //! only when the opposite is; between the two it is inconclusive and the weight stays.
 //!
-//! Looking often must not fail a good version: the error that `confidence` allows is for the whole rollout. It is divided evenly among
-//! gates and their limits, and over windows as 6/(pi k)^2 of the k-th look, which sums to one. To pass, a figure needs the plain
-//! `confidence` on the other side. Rates use Wilson's interval (1927), differences of rates the adjustment of Agresti and Caffo (2000),
+//! Looking often must not fail a good version: the error that `confidence` allows a gate is for the whole rollout, however many windows
+//! it takes. Evidence accumulates, so that windows are not independent; the k-th one asks for z^2 + 1.2 ln k, where z is the two-sided
+//! quantile of `confidence`. With two failed windows out of five, which a rollback needs by default, an arm like the other is wrongly
+//! taken back by a gate of 0.99 in 0.7% of rollouts of 40 windows and 0.9% of 200 (measured by the tests and by simulation). Where one
+//! failed window is enough, the error is divided over windows as 6/(pi k)^2, which sums to one whatever depends on what.
+//!
+//! Against the active version a figure fails when it is surely worse and measured to be worse by more than the tolerance; to pass, it
+//! must surely be within the tolerance. Latencies come in bursts, so that they must surely be beyond it. To pass, a figure needs the
+//! plain `confidence` on the other side. Rates use Wilson's interval (1927), differences of rates the adjustment of Agresti and Caffo (2000),
 //! quantiles of latency the binomial ranks of their histogram.
 
 use endcap_crds::common::gates::{BuiltinMetric, Compare, OnlineGate};
@@ -31,8 +37,8 @@ pub struct Evidence {
 pub struct Look {
     /// Number of the window in the rollout, from 1.
     pub window: i32,
-    /// Gates that count.
-    pub gates: usize,
+    /// Failed windows that make a rollback.
+    pub failures: i32,
 }
 
 /// A figure and its interval.
@@ -54,9 +60,7 @@ pub fn judge(
 ) -> GateVerdict {
     let confidence = number(&gate.confidence).unwrap_or(0.99).clamp(0.5, 0.999_999);
     let limits = [&gate.min, &gate.max, &gate.max_regression_percent].iter().filter(|limit| limit.is_some()).count();
-    let share = 6.0 / (std::f64::consts::PI * f64::from(look.window.max(1))).powi(2);
-    let alpha = (1.0 - confidence) * share / (look.gates.max(1) * limits.max(1)) as f64;
-    let (to_fail, to_pass) = (quantile(1.0 - alpha), quantile(confidence));
+    let (to_fail, to_pass) = (bar(look, (1.0 - confidence) / limits.max(1) as f64), quantile(confidence));
 
     let measured = |evidence: &Evidence, z: f64| measure(gate.builtin, evidence, bounds_ms, z);
     let shown = measured(own, to_pass);
@@ -96,6 +100,15 @@ pub fn judge(
         window: Some(look.window),
         dry_run: gate.dry_run,
     }
+}
+
+/// How many standard errors a figure must lie beyond its limit to fail in this window.
+fn bar(look: Look, alpha: f64) -> f64 {
+    let window = f64::from(look.window.max(1));
+    if look.failures < 2 {
+        return quantile(1.0 - alpha * 6.0 / (std::f64::consts::PI * window).powi(2));
+    }
+    (quantile(1.0 - alpha / 2.0).powi(2) + 1.2 * window.ln()).sqrt()
 }
 
 /// Whether there is anything to judge by.
@@ -223,10 +236,11 @@ fn regression(
     let limit = theirs.value * factor;
     let margin = if higher_is_better(metric) { mine.value - limit } else { limit - mine.value };
     let se = mine.se.hypot(factor * theirs.se);
+    let gain = if higher_is_better(metric) { mine.value - theirs.value } else { theirs.value - mine.value };
     let verdict = if se <= 0.0 {
         // No spread at all: not even one draw of chance to rule out.
         Verdict::Inconclusive
-    } else if margin / se < -to_fail {
+    } else if margin < 0.0 && gain / mine.se.hypot(theirs.se) < -to_fail {
         Verdict::Fail
     } else if margin / se > to_pass {
         Verdict::Pass

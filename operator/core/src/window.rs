@@ -138,8 +138,7 @@ pub fn look(
         ));
     }
     let other = sides.other.map(|(arm, version)| evidence(window, counters, insights, arm, version));
-    let judged = rules.gates.iter().filter(|gate| !gate.dry_run).count();
-    let at = Look { window: window.number, gates: judged };
+    let at = Look { window: window.number, failures: online.failure_limit };
     let verdicts = rules.gates.iter().map(|gate| {
         let mut verdict = judge(gate, &own, other.as_ref(), &counters.bounds_ms, at);
         if !has_data(gate, &own, &counters.bounds_ms) {

@@ -81,7 +81,7 @@ fn is_taken_back(candidate_rate: f64, windows: i32, active_per_window: u64, seed
         own.answer(500, &mut random);
         active.answer(active_per_window, &mut random);
         let evidence = |arm: &Arm| Evidence { counts: Some(arm.counts.clone()), ..Evidence::default() };
-        let look = Look { window, gates: gates.len() };
+        let look = Look { window, failures: 2 };
         if gates
             .iter()
             .any(|gate| judge(gate, &evidence(&own), Some(&evidence(&active)), &BOUNDS, look).verdict == Verdict::Fail)
