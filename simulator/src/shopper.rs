@@ -18,19 +18,25 @@ pub struct Suggestion {
     pub suggested_quantity: f32,
     pub in_cart: f32,
     pub has_offer: bool,
+    /// The shown price as a multiple of the shop's own; 1 where none is shown.
+    pub price_ratio: f32,
     pub instead_of: Option<ProductNo>,
 }
 
 impl Suggestion {
     /// `None` when the world does not know the product.
     pub fn of(truth: &Truth, item: &Item) -> Option<Self> {
+        let product = truth.product_no(&item.product_id)?;
+        let own_price = truth.product(product).map(|known| known.price_cents as f32 / 100.0).filter(|price| *price > 0.0);
+        let shown = item.unit_price.and_then(|price| price.to_f32());
         Some(Self {
-            product: truth.product_no(&item.product_id)?,
+            product,
             rank: item.rank,
             kind: item.kind,
             suggested_quantity: item.suggested_quantity.to_f32().unwrap_or(1.0),
             in_cart: item.in_cart.to_f32().unwrap_or(0.0),
             has_offer: item.offer.is_some(),
+            price_ratio: shown.zip(own_price).map_or(1.0, |(shown, own)| shown / own),
             instead_of: item.instead_of.as_ref().and_then(|id| truth.product_no(id)),
         })
     }
@@ -43,7 +49,7 @@ pub enum Reaction {
     Unseen,
     /// Looked at it and went on.
     Passed,
-    /// Clicked to see more, without taking it.
+    /// Clicked to see more, without taking it: the likelier, the nearer it was to being taken.
     Clicked,
     /// Said no: a wish not to see it again.
     Declined,
@@ -60,9 +66,15 @@ pub struct Shopper<'a> {
     pub tastes: Option<&'a Tastes<ProductNo>>,
 }
 
-/// Of what is looked at and not taken, the share that is clicked, and the share that is declined outright.
-const CLICK_SHARE: f64 = 0.12;
+/// Of what is looked at and not taken, the share that is clicked at most, and the interest at which half of that is.
+const CLICK_SHARE: f64 = 0.24;
+const HALF_INTEREST: f64 = 0.05;
+/// Of what is looked at and not taken, the share that is declined outright.
 const DECLINE_SHARE: f64 = 0.06;
+/// A price may be so much above the shop's own before anybody minds.
+const PRICE_SLACK: f32 = 1.05;
+/// How fast interest falls with a price above that.
+const PRICE_AVERSION: f32 = 1.5;
 
 impl<'a> Shopper<'a> {
     /// A customer by id, with the tastes they began with; a stranger when the world does not know them.
@@ -73,7 +85,7 @@ impl<'a> Shopper<'a> {
 
     /// Probability that a suggestion is taken once it is looked at.
     pub fn acceptance(&self, suggestion: &Suggestion, situation: &Situation<'_>) -> f64 {
-        match (suggestion.kind, self.customer, suggestion.instead_of) {
+        let interest = match (suggestion.kind, self.customer, suggestion.instead_of) {
             (Kind::UpsellQuantity, Some(customer), _) if suggestion.in_cart > 0.0 => Truth::upsell_acceptance(
                 customer,
                 suggestion.in_cart,
@@ -85,7 +97,9 @@ impl<'a> Shopper<'a> {
                 self.truth.upgrade_acceptance(self.customer, self.tastes, suggestion.product, instead_of)
             }
             _ => self.truth.acceptance_in(self.customer, self.tastes, suggestion.product, situation),
-        }
+        };
+        let dear = (suggestion.price_ratio / PRICE_SLACK).max(1.0);
+        interest * f64::from(dear.powf(-PRICE_AVERSION))
     }
 
     /// Draws the reactions to a list, one for each suggestion in its order. Placement and cart are the situation's;
@@ -104,13 +118,14 @@ impl<'a> Shopper<'a> {
                 let situation = Situation { days_since_bought, ..*situation };
                 // Three draws each, whatever comes of them, so that one answer does not shift the next.
                 let [sees, takes, else_does] = [unit(dice), unit(dice), unit(dice)].map(f64::from);
+                let interest = self.acceptance(suggestion, &situation);
                 if sees >= Truth::attention(suggestion.rank) {
                     Reaction::Unseen
-                } else if takes < self.acceptance(suggestion, &situation) {
+                } else if takes < interest {
                     Reaction::Accepted { quantity: suggestion.suggested_quantity.max(1.0) }
                 } else if else_does < DECLINE_SHARE * annoyance(situation.placement) {
                     Reaction::Declined
-                } else if else_does > 1.0 - CLICK_SHARE {
+                } else if else_does > 1.0 - CLICK_SHARE * interest / (interest + HALF_INTEREST) {
                     Reaction::Clicked
                 } else {
                     Reaction::Passed

@@ -1,5 +1,7 @@
 //! What the whole-system tests share: a generated shop with its truth, trained by the real trainer.
 
+pub mod up;
+
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 

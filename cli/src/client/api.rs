@@ -2,9 +2,10 @@
 
 use anyhow::{Context, Result, bail};
 use endcap_crds::Kind;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::Server;
+use crate::up::objects::text_at;
 
 pub struct Client {
     pub http: reqwest::Client,
@@ -49,6 +50,19 @@ impl Client {
     pub async fn patch(&self, kind: Kind, name: &str, patch: &Value) -> Result<Value> {
         let request = self.http.patch(self.path(kind, Some(name))).query(&[("fieldManager", "endcap-cli")]);
         self.send(request.header("content-type", "application/merge-patch+json").body(patch.to_string())).await
+    }
+
+    /// What `kubectl apply --server-side` does, for one object.
+    pub async fn apply(&self, mut object: Value, manager: &str, force: bool) -> Result<Value> {
+        let kind: Kind = text_at(&object, "/kind").parse()?;
+        if let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) {
+            metadata.entry("namespace").or_insert_with(|| json!(self.namespace));
+        }
+        let (namespace, name) = (text_at(&object, "/metadata/namespace"), text_at(&object, "/metadata/name"));
+        let url = format!("{}/apis/endcap.dev/v1alpha1/namespaces/{namespace}/{}/{name}", self.server, kind.plural());
+        let force = if force { "true" } else { "false" };
+        let request = self.http.patch(url).query(&[("fieldManager", manager), ("force", force)]);
+        self.send(request.header("content-type", "application/apply-patch+yaml").body(object.to_string())).await
     }
 
     pub async fn events(&self) -> Result<Vec<Value>> {

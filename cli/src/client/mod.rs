@@ -13,7 +13,7 @@ use endcap_crds::Kind;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use api::Client;
+pub use api::Client;
 use show::{describe, events, get, programs};
 
 #[derive(Debug, Args)]
@@ -231,25 +231,11 @@ pub async fn run(server: &Server, verb: Verb) -> Result<i32> {
 
 async fn apply(client: &Client, files: &[PathBuf], force: bool, manager: &str) -> Result<()> {
     for path in files {
-        for (path, mut object) in crate::up::manifests(path)? {
-            let kind: Kind = crate::up::objects::text_at(&object, "/kind")
-                .parse()
-                .with_context(|| format!("failed to read {}", path.display()))?;
-            let name = crate::up::objects::text_at(&object, "/metadata/name");
-            if let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) {
-                metadata.entry("namespace").or_insert_with(|| json!(client.namespace));
-            }
-            let namespace = crate::up::objects::text_at(&object, "/metadata/namespace");
-            let url =
-                format!("{}/apis/endcap.dev/v1alpha1/namespaces/{namespace}/{}/{name}", client.server, kind.plural());
-            let request = client
-                .http
-                .patch(url)
-                .query(&[("fieldManager", manager), ("force", if force { "true" } else { "false" })]);
-            let stored = client
-                .send(request.header("content-type", "application/apply-patch+yaml").body(object.to_string()))
-                .await;
+        for (path, object) in crate::up::manifests(path)? {
+            let stored = client.apply(object, manager, force).await;
             let stored = stored.with_context(|| format!("failed to apply {}", path.display()))?;
+            let kind: Kind = crate::up::objects::text_at(&stored, "/kind").parse()?;
+            let name = crate::up::objects::text_at(&stored, "/metadata/name");
             let generation = stored.pointer("/metadata/generation").and_then(Value::as_i64).unwrap_or(0);
             println!("{}/{name} applied (generation {generation})", kind.plural());
         }

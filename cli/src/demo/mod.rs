@@ -1,27 +1,67 @@
-//! `endcap demo`: data -> training -> serving -> answers that change with events, told step by step and checked step by step.
+//! `endcap demo`: the whole life of a model on one machine, told step by step and checked step by step.
 
 mod cast;
+mod chapters;
+mod crowd;
+mod machine;
 mod shop;
 mod tell;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use clap::Args;
-use endcap_simulator::{Preset, WorldSpec};
+use clap::{Args, ValueEnum};
+use endcap_simulator::{Preset, World, WorldSpec};
 
-use crate::children::run;
-use crate::serve::{print_addresses, stay_up};
-use crate::stack::{Stack, StackSpec};
 use cast::Cast;
+use chapters::Stage;
+use crowd::{Crowd, Mood};
+use machine::Machine;
 use shop::Shop;
 use tell::Teller;
 
+/// The manifests that the demo applies, unless it is given others.
+const MANIFESTS: [(&str, &str); 3] = [
+    ("shop.yaml", include_str!("../../../examples/demo/shop.yaml")),
+    ("policy.yaml", include_str!("../../../examples/demo/policy.yaml")),
+    ("experiment.yaml", include_str!("../../../examples/demo/experiment.yaml")),
+];
+
+/// Parts of the story. Each can begin from what was saved before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
+pub enum Chapter {
+    /// Data, v1, answers that follow events
+    First,
+    /// v2 is trained with what customers did, and promoted
+    Feedback,
+    /// v3 is taken back by its gate
+    Defect,
+    /// v1 and v2 side by side
+    Experiment,
+    /// Customers change; the next version trains itself
+    Drift,
+}
+
+impl Chapter {
+    const ALL: [Self; 5] = [Self::First, Self::Feedback, Self::Defect, Self::Experiment, Self::Drift];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::First => "first",
+            Self::Feedback => "feedback",
+            Self::Defect => "defect",
+            Self::Experiment => "experiment",
+            Self::Drift => "drift",
+        }
+    }
+}
+
 #[derive(Debug, Args)]
 pub struct DemoArgs {
-    /// A folder with MV_* files in place of a generated gift shop
+    /// A folder with MV_* files in place of a generated gift shop; the story then ends where simulated customers would be needed
     #[arg(long)]
     data: Option<PathBuf>,
     /// End when the story is told; exit code 0 only if everything that was shown was true
@@ -30,55 +70,154 @@ pub struct DemoArgs {
     /// The address that the OMS would call
     #[arg(long, default_value = "127.0.0.1:8080")]
     listen: SocketAddr,
+    /// The address of the console
+    #[arg(long, default_value = "127.0.0.1:8090")]
+    console: SocketAddr,
     /// Seed of the generated shop
     #[arg(long, default_value_t = 7)]
     seed: u64,
-    /// Keep everything in this folder; a temporary one that goes with the demo unless set
+    /// Keep everything in this folder, and what was there before each chapter; a temporary one that goes with the demo unless set
     #[arg(long)]
     keep: Option<PathBuf>,
+    /// Begin with this chapter, from what --keep saved before it
+    #[arg(long, value_enum, requires = "keep", default_value = "first")]
+    from: Chapter,
+    /// End after this chapter
+    #[arg(long, value_enum, default_value = "drift")]
+    to: Chapter,
+    /// Other manifests than the demo's own: a folder with shop.yaml, policy.yaml and experiment.yaml, ${FOLDER} in them being --keep's
+    #[arg(long)]
+    manifests: Option<PathBuf>,
 }
 
 pub async fn demo(args: DemoArgs) -> Result<i32> {
     // A folder that goes with the program, unless it shall stay.
     let temporary =
         tempfile::Builder::new().prefix("endcap-demo-").tempdir().context("failed to make a temporary folder")?;
-    let folder = args.keep.clone().unwrap_or_else(|| temporary.path().to_owned());
+    let folder = std::path::absolute(args.keep.clone().unwrap_or_else(|| temporary.path().to_owned()))?;
+    std::fs::create_dir_all(&folder).with_context(|| format!("failed to make the folder {}", folder.display()))?;
+    if args.from == Chapter::First && folder.join("state").exists() {
+        bail!("{} holds an earlier run: choose an empty folder, or a later chapter with --from", folder.display());
+    }
     let started = Instant::now();
     let mut tell = Teller::default();
-    tell.say("This takes a minute or two. It uses this folder, loopback ports and nothing else:");
+    let last = if args.data.is_some() { Chapter::First } else { args.to };
+    tell.say("The whole story takes some minutes. It uses this folder, loopback ports and nothing else:");
     tell.say(&format!("{}\n", folder.display()));
-
     let dataset = folder.join("dataset");
-    data(&mut tell, &args, &dataset).await?;
-    let artifact = folder.join("artifact");
-    train(&mut tell, &dataset, &artifact).await?;
-
-    tell.step("Serving v1: event log, predictor and router on loopback");
-    let spec = StackSpec {
-        artifact: format!("file://{}", std::path::absolute(&artifact)?.display()),
-        state: folder.join("state"),
-        policy: serde_json::Value::Null,
-        listen: args.listen,
-        digest: None,
-    };
-    let stack = Stack::start(spec).await?;
-    print_addresses(&stack)?;
-
-    let told = scenes(&mut tell, &stack, &dataset, args.data.is_some()).await;
-    if let Err(error) = told {
-        stack.stop().await?;
-        return Err(error);
+    if args.from == Chapter::First {
+        data(&mut tell, &args, &dataset).await?;
+    } else {
+        restore(&folder, args.from)?;
+    }
+    let manifests = manifests(&args, &folder)?;
+    let mut machine = Machine::start(&folder, args.listen, args.console).await?;
+    for file in ["policy.yaml", "shop.yaml"] {
+        machine.apply(&manifests.join(file)).await?;
+    }
+    let mut world = None;
+    for chapter in Chapter::ALL.into_iter().filter(|chapter| (args.from..=last).contains(chapter)) {
+        if chapter == Chapter::First {
+            first(&mut tell, &mut machine, &dataset, args.data.is_some()).await?;
+            continue;
+        }
+        if args.keep.is_some() && chapter != args.from {
+            machine.stop().await?;
+            save(&folder, chapter)?;
+            machine = Machine::start(&folder, args.listen, args.console).await?;
+        }
+        let is_serving = machine.until(&tell, Duration::from_secs(120), |model, _| serves(model)).await?;
+        is_serving.context("the model did not become ready: see its events with `endcap events`")?;
+        let stage = match world.take() {
+            Some(stage) => stage,
+            None => set_up(&args, &folder, &manifests).await?,
+        };
+        let began = Instant::now();
+        match chapter {
+            Chapter::First => {}
+            Chapter::Feedback => chapters::feedback(&mut tell, &stage, &mut machine).await?,
+            Chapter::Defect => chapters::defect(&mut tell, &stage, &mut machine).await?,
+            Chapter::Experiment => chapters::experiment(&mut tell, &stage, &mut machine).await?,
+            Chapter::Drift => chapters::drift(&mut tell, &stage, &mut machine).await?,
+        }
+        tell.say(&format!("   ({:.0} s)", began.elapsed().as_secs_f64()));
+        world = Some(stage);
     }
     let code = tell.verdict(started.elapsed());
     if args.once {
-        stack.stop().await?;
+        machine.stop().await?;
         println!("  all programs ended, all ports are free");
-    } else {
-        println!("\n  It stays up:\n");
-        print_addresses(&stack)?;
-        stay_up(stack).await?;
+        return Ok(code);
     }
+    stay_up(machine, world).await?;
     Ok(code)
+}
+
+fn serves(model: &serde_json::Value) -> Option<()> {
+    let (status, ..) = machine::condition(model, "Ready")?;
+    (status == "True").then_some(())
+}
+
+async fn set_up(args: &DemoArgs, folder: &Path, manifests: &Path) -> Result<Stage> {
+    let dataset = folder.join("dataset");
+    let world = tokio::task::spawn_blocking(move || World::load(&dataset)).await?;
+    let world = Arc::new(world.context("failed to load the generated world")?);
+    Ok(Stage { folder: folder.to_owned(), manifests: manifests.to_owned(), world, seed: args.seed })
+}
+
+/// The manifests with the demo's own folder in them.
+fn manifests(args: &DemoArgs, folder: &Path) -> Result<PathBuf> {
+    let own = folder.join("manifests");
+    std::fs::create_dir_all(&own)?;
+    for (file, text) in MANIFESTS {
+        let text = match &args.manifests {
+            Some(other) => std::fs::read_to_string(other.join(file))
+                .with_context(|| format!("failed to read {}", other.join(file).display()))?,
+            None => text.to_owned(),
+        };
+        std::fs::write(own.join(file), text.replace("${FOLDER}", &folder.display().to_string()))?;
+    }
+    Ok(own)
+}
+
+/// What a chapter begins with.
+const SAVED: [&str; 2] = ["state", "artifacts"];
+
+fn save(folder: &Path, chapter: Chapter) -> Result<()> {
+    let saved = folder.join("saved").join(chapter.name());
+    for part in SAVED {
+        copy(&folder.join(part), &saved.join(part))?;
+    }
+    Ok(())
+}
+
+fn restore(folder: &Path, chapter: Chapter) -> Result<()> {
+    let saved = folder.join("saved").join(chapter.name());
+    if !saved.is_dir() {
+        bail!("{} was not saved: run the story until there first, with --keep {}", chapter.name(), folder.display());
+    }
+    for part in SAVED {
+        let to = folder.join(part);
+        if to.exists() {
+            std::fs::remove_dir_all(&to)?;
+        }
+        copy(&saved.join(part), &to)?;
+    }
+    Ok(())
+}
+
+fn copy(from: &Path, to: &Path) -> Result<()> {
+    std::fs::create_dir_all(to).with_context(|| format!("failed to make the folder {}", to.display()))?;
+    for entry in std::fs::read_dir(from).with_context(|| format!("failed to read {}", from.display()))? {
+        let entry = entry?;
+        let target = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            copy(&entry.path(), &target)?;
+        } else {
+            std::fs::copy(entry.path(), &target)?;
+        }
+    }
+    Ok(())
 }
 
 async fn data(tell: &mut Teller, args: &DemoArgs, dataset: &Path) -> Result<()> {
@@ -107,25 +246,37 @@ fn gift_shop(seed: u64) -> Result<WorldSpec> {
     Ok(spec)
 }
 
-async fn train(tell: &mut Teller, dataset: &Path, artifact: &Path) -> Result<()> {
-    tell.step(
-        "Training v1, a hybrid: counts, item-to-item weights, a two-tower network, and a ranker over all of them",
-    );
-    let args = [
-        "--data",
-        &dataset.display().to_string(),
-        "--out",
-        &artifact.display().to_string(),
-        "--model",
-        "shop",
-        "--version",
-        "1",
-    ];
-    let code = run("endcap-trainer", &args.map(str::to_owned)).await?;
-    if code != 0 {
-        bail!("the training failed (exit code {code}): see above what is wrong and where");
+/// The operator trains the first version by itself and lets it serve.
+async fn first(tell: &mut Teller, machine: &mut Machine, dataset: &Path, is_real_data: bool) -> Result<()> {
+    tell.step("The model is declared (shop.yaml, policy.yaml). The operator trains v1, a hybrid: counts, item-to-item weights, a two-tower network, and a ranker over all of them");
+    let began = Instant::now();
+    let end = machine
+        .until(tell, Duration::from_secs(1_800), |model, _| {
+            let failed = machine::condition(model, "Degraded").filter(|(status, ..)| status == "True");
+            match failed {
+                Some((_, reason, message)) => Some(Err(format!("{reason}: {message}"))),
+                None => serves(model).map(Ok),
+            }
+        })
+        .await?;
+    match end {
+        Some(Ok(())) => {}
+        Some(Err(why)) => bail!("the first version does not serve: {why}"),
+        None => bail!("the first version does not serve yet: see `endcap logs shop`"),
     }
-    card(tell, artifact)
+    tell.say(&format!("   v1 serves {:.0} s after the model was declared", began.elapsed().as_secs_f64()));
+    card(tell, &machine.artifact("shop-v1").await?)?;
+    let cast = {
+        let dataset = dataset.to_owned();
+        tokio::task::spawn_blocking(move || Cast::choose(&dataset, is_real_data)).await??
+    };
+    let shop = Shop::new(machine.router().await?, cast)?;
+    shop.known_customer(tell).await?;
+    shop.a_cart(tell).await?;
+    shop.unknown_customer(tell).await?;
+    shop.one_step_short(tell).await?;
+    shop.out_of_stock(tell).await?;
+    shop.events_change_the_answer(tell).await
 }
 
 /// What the model card says of quality, and where all of it stands.
@@ -144,16 +295,29 @@ fn card(tell: &mut Teller, artifact: &Path) -> Result<()> {
     Ok(())
 }
 
-async fn scenes(tell: &mut Teller, stack: &Stack, dataset: &Path, is_real_data: bool) -> Result<()> {
-    let cast = {
-        let dataset = dataset.to_owned();
-        tokio::task::spawn_blocking(move || Cast::choose(&dataset, is_real_data)).await??
-    };
-    let shop = Shop::new(stack.url()?, cast)?;
-    shop.known_customer(tell).await?;
-    shop.a_cart(tell).await?;
-    shop.unknown_customer(tell).await?;
-    shop.one_step_short(tell).await?;
-    shop.out_of_stock(tell).await?;
-    shop.events_change_the_answer(tell).await
+/// Until Ctrl-C. A few customers go on shopping, so that there is something to see.
+async fn stay_up(mut machine: Machine, stage: Option<Stage>) -> Result<()> {
+    let url = machine.router().await?;
+    println!("\n  It stays up, and a few customers go on shopping. Ctrl-C ends it.\n");
+    println!("  console   {}   (order entry, models)", machine.console());
+    println!("  OMS       {url}");
+    println!("  commands  endcap --server {} get models -w", machine.console());
+    println!("            endcap --server {} events shop", machine.console());
+    println!(
+        "  curl -s {url}/v1/recommendations -H 'content-type: application/json' -d '{{\"placement\":\"home\",\"limit\":3}}'"
+    );
+    let crowd = stage.map(|stage| {
+        Crowd::start(&stage.world, &url, Mood { visits_per_s: 1.0, has_changed: true }, stage.seed + 9)
+    });
+    tokio::select! {
+        () = endcap_eventlog::program::until_stopped(false) => {}
+        why = machine.ended() => bail!(why),
+    }
+    println!("\n  ending ...");
+    if let Some(crowd) = crowd {
+        crowd.stop().await?;
+    }
+    machine.stop().await?;
+    println!("  ended; all ports are free");
+    Ok(())
 }

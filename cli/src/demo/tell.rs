@@ -22,6 +22,40 @@ impl Teller {
         println!("\n{}. {title}", self.steps);
     }
 
+    /// Whether somebody watches the lines come.
+    pub fn is_terminal(&self) -> bool {
+        std::io::IsTerminal::is_terminal(&std::io::stdout())
+    }
+
+    /// A line that the next one writes over.
+    pub fn progress(&self, text: &str) {
+        use std::io::Write;
+        print!("     {text}\r");
+        let _ = std::io::stdout().flush();
+    }
+
+    /// What the operator did, as its events say it.
+    pub fn event(&self, time: &str, reason: &str, note: &str) {
+        println!("     {time}  {reason:<20} {note}");
+    }
+
+    /// Shares over time as a row of bars; a mark where the version changes.
+    pub fn course(&self, course: &[(jiff::Timestamp, String, f64)]) {
+        let most = course.iter().map(|point| point.2).fold(1e-9, f64::max);
+        let mut last = "";
+        let mut line = String::new();
+        for (_, version, share) in course {
+            if version != last {
+                line.push_str(&format!(" {version} "));
+                last = version;
+            }
+            let bars = ['\u{2581}', '\u{2582}', '\u{2583}', '\u{2584}', '\u{2585}', '\u{2586}', '\u{2587}', '\u{2588}'];
+            let at = ((share / most * 8.0).ceil() as usize).clamp(1, 8) - 1;
+            line.push(bars.get(at).copied().unwrap_or(' '));
+        }
+        println!("     click-through, ten seconds a bar, the highest {:.0}%:{line}", 100.0 * most);
+    }
+
     pub fn fact(&self, name: &str, value: &str) {
         println!("  {name:<14} {value}");
     }

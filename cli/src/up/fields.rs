@@ -32,7 +32,10 @@ pub fn apply(old: Option<&Value>, wanted: &Value, manager: &str, force: bool) ->
         owners.iter().filter(|(owner, _, _)| owner == manager).flat_map(|(_, _, fields)| fields.clone()).collect();
     let of_others: BTreeSet<Path> =
         owners.iter().filter(|(owner, _, _)| owner != manager).flat_map(|(_, _, fields)| fields.clone()).collect();
-    for path in before.difference(&mine).filter(|path| !of_others.contains(*path)) {
+    let mut gone: Vec<&Path> = before.difference(&mine).filter(|path| !of_others.contains(*path)).collect();
+    // An entry is found by its name, which therefore goes last.
+    gone.sort_by_key(|path| path.last().is_some_and(|step| step == "f:name"));
+    for path in gone {
         remove(&mut new, path);
     }
     for path in &mine {

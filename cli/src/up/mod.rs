@@ -73,6 +73,8 @@ pub struct Machine {
     pub client: reqwest::Client,
 }
 
+/// Ports after the first one that models may have.
+const MOST_MODELS: u16 = 512;
 /// A look is taken at least so often: counts and acknowledgements are asked for, not told.
 const LOOK_EVERY: Duration = Duration::from_millis(400);
 
@@ -94,6 +96,10 @@ pub async fn up(args: UpArgs) -> Result<()> {
     let listener = tokio::net::TcpListener::bind(args.console).await.with_context(|| {
         format!("failed to listen on {}: see who holds it with `ss -ltnp`, or choose another --console", args.console)
     })?;
+    // The router binds it later; who has it now is better told at once.
+    if let Err(error) = std::net::TcpListener::bind(args.listen) {
+        bail!("failed to listen on {} ({error}): see who holds it with `ss -ltnp`, or choose another --listen", args.listen);
+    }
     let client = reqwest::Client::builder().no_proxy().build().context("failed to make an HTTP client")?;
     let machine = Arc::new(Machine {
         objects: Objects::open(&state.join("objects"))?,
@@ -182,20 +188,27 @@ fn forget(machine: &Machine, key: &(String, String)) {
     }
 }
 
-/// A model keeps its port: the first one gets that of the command line.
+/// A model keeps its port: the first one gets that of the command line, others the next ones. With port 0 each gets a free one, once.
 fn address_of(shared: &Shared, key: &(String, String), first: SocketAddr) -> Result<SocketAddr> {
     let path = shared.state.join("ports.json");
     let mut ports: BTreeMap<String, u16> =
         std::fs::read(&path).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default();
     let name = format!("{}/{}", key.0, key.1);
-    if ports.is_empty() || ports.get(&name) == Some(&0) {
-        ports.insert(name.clone(), 0);
-    } else if !ports.contains_key(&name) {
-        let next = (1..=u16::MAX).find(|offset| !ports.values().any(|used| used == offset)).unwrap_or(1);
-        ports.insert(name.clone(), next);
+    if first.port() == 0 {
+        let known = ports.get(&name).copied().filter(|port| *port > MOST_MODELS);
+        let port = match known {
+            Some(port) => port,
+            None => std::net::TcpListener::bind(first)?.local_addr()?.port(),
+        };
+        ports.insert(name, port);
+        objects::write_whole(&path, &serde_json::to_vec(&ports)?)?;
+        return Ok(SocketAddr::new(first.ip(), port));
     }
+    let offset = ports.get(&name).copied().filter(|offset| *offset <= MOST_MODELS).unwrap_or_else(|| {
+        (0..=MOST_MODELS).find(|offset| !ports.values().any(|used| used == offset)).unwrap_or(MOST_MODELS)
+    });
+    ports.insert(name, offset);
     objects::write_whole(&path, &serde_json::to_vec(&ports)?)?;
-    let offset = ports.get(&name).copied().unwrap_or(0);
     Ok(SocketAddr::new(first.ip(), first.port() + offset))
 }
 

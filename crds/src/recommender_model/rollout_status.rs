@@ -77,7 +77,7 @@ pub enum RolloutPhase {
 pub struct Ending {
     /// How it will stand in the history.
     pub outcome: Outcome,
-    /// Why.
+    /// What made the operator do so, with numbers.
     pub reason: MessageText,
     /// Whether it may be tried again without a change of the spec.
     #[serde(default)]

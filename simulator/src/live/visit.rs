@@ -276,6 +276,8 @@ impl Visit<'_> {
     }
 
     fn accept(&mut self, suggestion: &Suggestion, quantity: u32, about: &[(&str, Value)]) {
+        // Who takes something has clicked it.
+        self.event("select_item", about);
         self.event("recommendation_accepted", &[about, &[("quantity", quantity.into())]].concat());
         if let (Kind::UpsellProduct, Some(instead_of)) = (suggestion.kind, suggestion.instead_of)
             && self.cart.iter().any(|line| line.0 == instead_of)
