@@ -9,22 +9,20 @@ ENDCAP_CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/endcap
 export ENDCAP_CACHE
 export CARGO_TARGET_DIR ?= $(ENDCAP_CACHE)/target
 PROGRAMS := $(CARGO_TARGET_DIR)/debug
-# The default path: no DataFusion, no Kubernetes client.
-DEMO_PACKAGES := -p endcap -p endcap-trainer -p endcap-serving -p endcap-eventlog
 
 .PHONY: help
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sort | awk -F':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
 
 .PHONY: demo
-demo: ## data -> training -> serving -> recommendations on this machine; ONCE=1 ends by itself, DATA=<folder in Mv layout> takes real data
+demo: ## the whole life of a model on this machine, told and checked; ONCE=1 ends by itself, DATA=<folder in Mv layout> takes real data
 	@DATA='$(DATA)' ONCE='$(ONCE)' scripts/demo.sh
 
 .PHONY: build
 build: ## all programs, left in bin/
 	cargo build --locked --workspace --bins
 	@mkdir -p bin
-	@for program in endcap endcap-data endcap-trainer endcap-eventlog endcap-predictor endcap-router; do \
+	@for program in endcap endcap-data endcap-trainer endcap-eventlog endcap-insights endcap-predictor endcap-router; do \
 	  cp -f "$(PROGRAMS)/$$program" bin/; done
 	@ls -1s --block-size=M bin
 

@@ -12,5 +12,6 @@ for round in $(seq "$rounds"); do
   cargo test --locked -p endcap-eventlog --tests
   PROPTEST_CASES=${PROPTEST_CASES:-20000} cargo test --locked -p endcap-insights --test folding_is_insensitive_to_cuts
   cargo test --locked -p endcap-insights --test experiments_tell_chance_from_effect -- --nocapture --include-ignored
-  cargo test --locked -p endcap-tests --tests -- --nocapture
+  ENDCAP_SOAK=1 cargo test --locked -p endcap-operator-core --tests -- --nocapture
+  ENDCAP_KILL_ROUNDS=${KILL_ROUNDS:-34} cargo test --locked -p endcap-tests --tests -- --nocapture
 done

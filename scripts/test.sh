@@ -50,9 +50,27 @@ fi
 count() { awk -v word="$1" '/^test result:/ { for (i = 2; i <= NF; i++) if ($i ~ "^" word) n += $(i - 1) } END { print n + 0 }' "$scratch/tests.log"; }
 passed=$(count passed)
 failed=$(count failed)
+
+say "console: types, unit tests, and a real browser against the real programs"
+console=ok
+if command -v npm > /dev/null; then
+  console/scripts/chromium.sh || cannot_run "console in a browser" "Chromium could not be installed: run as root on Debian, or name it in CHROMIUM"
+  (
+    cd console
+    npm ci --no-audit --no-fund --silent
+    npm run --silent generate && git diff --exit-code --stat -- src/generated
+    npm run --silent lint
+    npm test --silent
+    npm run --silent build
+    ENDCAP_PROGRAMS=$PROGRAMS npm run --silent test:browser
+  ) || console=failed
+else
+  cannot_run "console" "npm is needed: install Node 20"
+fi
 skipped=$(grep -c 'SKIPPED' "$scratch/tests.log" || true)
 say "done: build $((built - started)) s, tests $((SECONDS - built)) s"
 if grep -q 'SKIPPED' "$scratch/tests.log"; then grep 'SKIPPED' "$scratch/tests.log" | sort | uniq -c; fi
 if [ -n "$NOT_RUN" ]; then printf '!! NOT RUN: %s\n' "$NOT_RUN"; fi
 echo "$passed passed, $failed failed, $skipped skipped"
+if [ "$console" = failed ]; then echo '!! the console failed' >&2; exit 1; fi
 if [ "$failed" -gt 0 ] || grep -qE '^error: (test failed|could not compile|[0-9]+ target)' "$scratch/tests.log"; then exit 1; fi

@@ -27,7 +27,8 @@ impl Suggestion {
     /// `None` when the world does not know the product.
     pub fn of(truth: &Truth, item: &Item) -> Option<Self> {
         let product = truth.product_no(&item.product_id)?;
-        let own_price = truth.product(product).map(|known| known.price_cents as f32 / 100.0).filter(|price| *price > 0.0);
+        let own_price =
+            truth.product(product).map(|known| known.price_cents as f32 / 100.0).filter(|price| *price > 0.0);
         let shown = item.unit_price.and_then(|price| price.to_f32());
         Some(Self {
             product,

@@ -179,9 +179,8 @@ impl Up {
         let url = format!("{}/console/programs", self.client.server);
         let body = self.client.send(self.client.http.get(url)).await?;
         let programs = body.pointer("/0/programs").and_then(Value::as_array).cloned().unwrap_or_default();
-        let one = |program: &Value| {
-            Some((text(program, "/program"), u32::try_from(program.get("pid")?.as_u64()?).ok()?))
-        };
+        let one =
+            |program: &Value| Some((text(program, "/program"), u32::try_from(program.get("pid")?.as_u64()?).ok()?));
         Ok(programs.iter().filter_map(one).collect())
     }
 

@@ -37,7 +37,8 @@ fn questions(rng: &mut ChaCha8Rng, products: &[String]) -> Vec<Asked> {
     let placements = ["order_entry", "cart", "product", "checkout", "post_purchase", "abandoned_cart", "home", "email"];
     (0..20_000)
         .map(|_| {
-            let cart: Vec<String> = (0..rng.random_range(0..5)).map(|_| products.choose(rng).unwrap().clone()).collect();
+            let cart: Vec<String> =
+                (0..rng.random_range(0..5)).map(|_| products.choose(rng).unwrap().clone()).collect();
             let lines: Vec<Value> =
                 cart.iter().map(|id| json!({"product_id": id, "quantity": rng.random_range(1..9)})).collect();
             let unit = rng.random_range(0..UNITS);
@@ -188,10 +189,14 @@ async fn promotion_death_and_abort_under_load() {
                 [("shop-v1", "shop-v2"), ("shop-v1", "shop-v3"), ("shop-v2", "shop-v3"), ("shop-v3", "shop-v2")]
                     .contains(pair)
             })
-            && moves.iter().filter(|(a, ..)| a == "shop-v3").all(|(_, _, at)| *at + Duration::from_secs(1) >= aborted_at)
-            && moves.iter().filter(|(_, b, _)| b == "shop-v2").all(|(a, _, at)| {
-                a == "shop-v3" || *at <= promoted_at + Duration::from_secs(1)
-            });
+            && moves
+                .iter()
+                .filter(|(a, ..)| a == "shop-v3")
+                .all(|(_, _, at)| *at + Duration::from_secs(1) >= aborted_at)
+            && moves
+                .iter()
+                .filter(|(_, b, _)| b == "shop-v2")
+                .all(|(a, _, at)| a == "shop-v3" || *at <= promoted_at + Duration::from_secs(1));
         if !is_plain {
             odd.push((*unit, moves.clone()));
         }

@@ -136,7 +136,11 @@ async fn end(up: &Up, folder: &Path) -> End {
         let uri = text(version, "/status/artifact/uri");
         let manifest = std::fs::read(Path::new(uri.trim_start_matches("file://")).join("manifest.json")).unwrap();
         let manifest: Value = serde_json::from_slice(&manifest).unwrap();
-        let digests = manifest["objects"].as_object().unwrap().iter().map(|(name, object)| (name.clone(), text(object, "/sha256")));
+        let digests = manifest["objects"]
+            .as_object()
+            .unwrap()
+            .iter()
+            .map(|(name, object)| (name.clone(), text(object, "/sha256")));
         // The card tells the time of its training.
         let digests = digests.filter(|(name, _)| name.ends_with(".safetensors") || name.ends_with(".zst")).collect();
         versions.insert(
@@ -196,8 +200,7 @@ fn draw(rng: &mut ChaCha8Rng) -> Vec<Kill> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn kills_in_every_phase_change_nothing_in_the_end() {
     let seed = seed();
-    let rounds: usize =
-        std::env::var("ENDCAP_KILL_ROUNDS").ok().and_then(|text| text.parse().ok()).unwrap_or(4);
+    let rounds: usize = std::env::var("ENDCAP_KILL_ROUNDS").ok().and_then(|text| text.parse().ok()).unwrap_or(4);
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let folder = tempfile::tempdir().unwrap();
     let base = folder.path().join("base");

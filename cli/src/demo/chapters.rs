@@ -21,7 +21,7 @@ use crate::up::objects::text_at;
 /// Long enough for a training and a canary on a slow machine.
 const PATIENCE: Duration = Duration::from_secs(600);
 /// Visits that begin in a second; each asks about five times.
-const VISITS: f64 = 16.0;
+const VISITS: f64 = 8.0;
 
 /// Where the story's things are.
 pub struct Stage {
@@ -74,7 +74,10 @@ fn ended(model: &Value, versions: &[Value], name: &str) -> Option<String> {
     }
     let version = versions.iter().find(|version| text_at(version, "/metadata/name") == name)?;
     if text_at(version, "/status/phase") == "Failed" {
-        return Some(condition(version, "Ready").map_or_else(|| "Failed".to_owned(), |(_, reason, text)| format!("{reason}: {text}")));
+        return Some(
+            condition(version, "Ready")
+                .map_or_else(|| "Failed".to_owned(), |(_, reason, text)| format!("{reason}: {text}")),
+        );
     }
     let (_, _, why) = condition(version, "GatesPassed").filter(|(status, ..)| status == "False")?;
     Some(why)
@@ -107,7 +110,11 @@ pub async fn feedback(tell: &mut Teller, stage: &Stage, machine: &mut Machine) -
     let (one, two) =
         (learned_from(&machine.artifact("shop-v1").await?)?, learned_from(&machine.artifact("shop-v2").await?)?);
     tell.check(
-        &format!("v2 learned from {} order lines, {} more than v1: the customers' own", thousands(two), two.saturating_sub(one)),
+        &format!(
+            "v2 learned from {} order lines, {} more than v1: the customers' own",
+            thousands(two),
+            two.saturating_sub(one)
+        ),
         two > one,
     );
     tell.check("v2 was promoted on evidence: offline, then in each step", end.as_deref() == Some("Promoted"));
@@ -157,7 +164,9 @@ pub async fn defect(tell: &mut Teller, stage: &Stage, machine: &mut Machine) -> 
     tell.step("A defect: somebody exports the catalogue in pence instead of pounds, and v3 learns from it");
     let wrong = stage.folder.join("dataset-pence");
     in_pence(&stage.folder.join("dataset"), &wrong)?;
-    tell.say("   order lines are right, so that v3 is as good as v2 offline; but it shows prices a hundred times too high");
+    tell.say(
+        "   order lines are right, so that v3 is as good as v2 offline; but it shows prices a hundred times too high",
+    );
     let before = text_at(&machine.model().await?, "/status/activeVersion");
     apply_with_data(stage, machine, &wrong).await?;
     let url = machine.router().await?;
@@ -166,8 +175,9 @@ pub async fn defect(tell: &mut Teller, stage: &Stage, machine: &mut Machine) -> 
     let version = "shop-v3";
     let began = machine
         .until(tell, PATIENCE, |model, versions| {
-            let is_shown = model.pointer("/status/rollout/weight").and_then(Value::as_i64).is_some_and(|weight| weight > 0)
-                && text_at(model, "/status/rollout/version") == version;
+            let is_shown =
+                model.pointer("/status/rollout/weight").and_then(Value::as_i64).is_some_and(|weight| weight > 0)
+                    && text_at(model, "/status/rollout/version") == version;
             is_shown.then(Instant::now).or_else(|| ended(model, versions, version).map(|_| Instant::now()))
         })
         .await?;
@@ -246,6 +256,11 @@ pub async fn experiment(tell: &mut Teller, stage: &Stage, machine: &mut Machine)
     Ok(())
 }
 
+/// The difference is no chance.
+fn surely(above: Share, below: Share) -> bool {
+    above.value - below.value > 1.96 * above.se.hypot(below.se)
+}
+
 /// Customers change; the system notices, learns and recovers.
 pub async fn drift(tell: &mut Teller, stage: &Stage, machine: &mut Machine) -> Result<()> {
     tell.step("Customers change their taste, all of them. Nobody tells the system");
@@ -273,10 +288,14 @@ pub async fn drift(tell: &mut Teller, stage: &Stage, machine: &mut Machine) -> R
         .await?;
     let seen_after = started.elapsed().as_secs();
     let Some(version) = found else {
-        let low = machine.click_through(&before, changed, Timestamp::now()).await?.unwrap_or_default();
-        tell.say(&format!("   since then: click-through {}", percent(low)));
-        tell.course(&machine.course(began, Timestamp::now()).await?);
+        // The last half minute: nothing recovers by itself.
+        let now = Timestamp::now();
+        let recently = now.checked_sub(jiff::SignedDuration::from_secs(30)).unwrap_or(changed);
+        let low = machine.click_through(&before, recently, now).await?.unwrap_or_default();
         crowd.stop().await?;
+        tell.say(&format!("   half a minute ago until now: click-through {}", percent(low)));
+        tell.course(&machine.course(began, now).await?);
+        tell.check("click-through fell, and without a training it stays low", surely(usual, low));
         tell.check("drift was found and a training began", false);
         return Ok(());
     };
@@ -300,7 +319,6 @@ pub async fn drift(tell: &mut Teller, stage: &Stage, machine: &mut Machine) -> R
     tell.say(&format!("   with the new tastes, {before} {}", percent(low)));
     tell.say(&format!("   with the new tastes, {version} {}", percent(now)));
     tell.course(&machine.course(began, Timestamp::now()).await?);
-    let surely = |above: Share, below: Share| above.value - below.value > 1.96 * above.se.hypot(below.se);
     tell.check("click-through had fallen", surely(usual, low));
     tell.check("and it rose again with the new version", surely(now, low));
     let answered = report.recommendations.requests + changed_report.recommendations.requests;

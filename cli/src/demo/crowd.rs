@@ -27,7 +27,8 @@ impl Crowd {
         let mut spec = LiveSpec::new(url);
         spec.visits_per_s = mood.visits_per_s;
         spec.seed = seed;
-        spec.taste_change = mood.has_changed.then_some(LiveTasteChange { after: std::time::Duration::ZERO, share: 1.0 });
+        spec.taste_change =
+            mood.has_changed.then_some(LiveTasteChange { after: std::time::Duration::ZERO, share: 1.0 });
         let cancel = CancellationToken::new();
         let (to, seen) = watch::channel(LiveReport::default());
         let (world, stop) = (world.clone(), cancel.clone());

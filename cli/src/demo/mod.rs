@@ -222,7 +222,7 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
 
 async fn data(tell: &mut Teller, args: &DemoArgs, dataset: &Path) -> Result<()> {
     let Some(source) = &args.data else {
-        tell.step("A gift shop: a year of sales, with seasons, habits, complements, offers and stock");
+        tell.step("A gift shop: half a year of sales, with seasons, habits, complements, offers and stock");
         let manifest = crate::world::write(gift_shop(args.seed)?, dataset.to_owned()).await?;
         for table in ["customers", "products", "orders", "order_lines", "offers", "stock", "interactions"] {
             tell.fact(table, &format!("{} rows", tell::thousands(manifest.rows(table))));
@@ -237,11 +237,11 @@ async fn data(tell: &mut Teller, args: &DemoArgs, dataset: &Path) -> Result<()> 
     Ok(())
 }
 
-/// The year before today, so that seasons, habits and offers hold now.
+/// The half year before today, so that seasons, habits and offers hold now.
 fn gift_shop(seed: u64) -> Result<WorldSpec> {
-    const DAYS: u32 = 365;
+    const DAYS: u32 = 180;
     let today = jiff::Zoned::now().with_time_zone(jiff::tz::TimeZone::UTC).date();
-    let mut spec = WorldSpec::new(Preset::GiftShop, 2_000, 1_200, DAYS, seed);
+    let mut spec = WorldSpec::new(Preset::GiftShop, 1_500, 800, DAYS, seed);
     spec.start = today.checked_sub(jiff::Span::new().days(i64::from(DAYS)))?;
     Ok(spec)
 }
@@ -306,9 +306,8 @@ async fn stay_up(mut machine: Machine, stage: Option<Stage>) -> Result<()> {
     println!(
         "  curl -s {url}/v1/recommendations -H 'content-type: application/json' -d '{{\"placement\":\"home\",\"limit\":3}}'"
     );
-    let crowd = stage.map(|stage| {
-        Crowd::start(&stage.world, &url, Mood { visits_per_s: 1.0, has_changed: true }, stage.seed + 9)
-    });
+    let crowd = stage
+        .map(|stage| Crowd::start(&stage.world, &url, Mood { visits_per_s: 1.0, has_changed: true }, stage.seed + 9));
     tokio::select! {
         () = endcap_eventlog::program::until_stopped(false) => {}
         why = machine.ended() => bail!(why),

@@ -98,7 +98,10 @@ pub async fn up(args: UpArgs) -> Result<()> {
     })?;
     // The router binds it later; who has it now is better told at once.
     if let Err(error) = std::net::TcpListener::bind(args.listen) {
-        bail!("failed to listen on {} ({error}): see who holds it with `ss -ltnp`, or choose another --listen", args.listen);
+        bail!(
+            "failed to listen on {} ({error}): see who holds it with `ss -ltnp`, or choose another --listen",
+            args.listen
+        );
     }
     let client = reqwest::Client::builder().no_proxy().build().context("failed to make an HTTP client")?;
     let machine = Arc::new(Machine {

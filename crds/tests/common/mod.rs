@@ -37,7 +37,7 @@ pub fn documents(path: &Path) -> Vec<Value> {
 /// All objects of `examples/` with the file they come from.
 pub fn examples() -> Vec<(PathBuf, Kind, Value)> {
     let mut found = Vec::new();
-    for path in yaml_files(&repository("examples")) {
+    for path in [yaml_files(&repository("examples")), yaml_files(&repository("examples/demo"))].concat() {
         for object in documents(&path) {
             let kind = object["kind"].as_str().unwrap().parse().unwrap();
             found.push((path.clone(), kind, object));

@@ -85,12 +85,17 @@ struct Inner {
     event_us: Option<Histogram<u64>>,
 }
 
+/// Microseconds up to a minute. (Without bounds it would keep its first range: what is recorded with saturation does not widen it.)
+fn histogram() -> Option<Histogram<u64>> {
+    Histogram::new_with_bounds(1, 60_000_000, 3).ok()
+}
+
 impl Default for Inner {
     fn default() -> Self {
         Self {
             report: LiveReport::default(),
-            recommendation_us: Histogram::new(3).ok(),
-            event_us: Histogram::new(3).ok(),
+            recommendation_us: histogram(),
+            event_us: histogram(),
         }
     }
 }
