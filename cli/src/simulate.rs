@@ -31,6 +31,9 @@ pub struct SimulateArgs {
     taste_change_after: Option<u64>,
     #[arg(long, default_value_t = 0.5)]
     taste_change_share: f32,
+    /// All of them come to like the same
+    #[arg(long)]
+    fashion: bool,
     /// Print the report as JSON
     #[arg(long)]
     json: bool,
@@ -46,8 +49,11 @@ pub async fn simulate(args: SimulateArgs) -> Result<i32> {
     spec.duration = args.seconds.map(Duration::from_secs);
     spec.seed = args.seed;
     let share = args.taste_change_share;
-    spec.taste_change =
-        args.taste_change_after.map(|after| LiveTasteChange { after: Duration::from_secs(after), share });
+    spec.taste_change = args.taste_change_after.map(|after| LiveTasteChange {
+        after: Duration::from_secs(after),
+        share,
+        fashion: args.fashion,
+    });
     let stop = CancellationToken::new();
     let stopper = stop.clone();
     let watcher = tokio::spawn(async move {

@@ -42,6 +42,24 @@ pub(crate) fn second_tastes(truth: &Truth, no: CustomerNo, customer: &CustomerTr
     tastes(truth, customer.trade, &centre, &mut roll)
 }
 
+/// Needs and favourites of a fashion: few, for everybody the same.
+const FASHION_NEEDS: usize = 4;
+const FASHION_FAVOURITES: usize = 14;
+
+/// The tastes of a fashion: everybody wants the same few things, far from what people liked until then, and nothing out of habit.
+pub(crate) fn fashionable_tastes(truth: &Truth, customer: &CustomerTruth<ProductNo>) -> Tastes<ProductNo> {
+    // One stream for all: what differs between customers is how they shop, not what they want.
+    let mut roll = dice(truth.spec.seed, Stream::TasteChange, 1 << 41);
+    let parts: Vec<(f32, [f32; DIMENSIONS])> = truth.segments.iter().map(|segment| (-1.0, *segment)).collect();
+    let mut tastes = tastes(truth, customer.trade, &mix(&parts), &mut roll);
+    tastes.needs.truncate(FASHION_NEEDS);
+    let total: f32 = tastes.needs.iter().map(|need| need.1).sum();
+    tastes.needs.iter_mut().for_each(|need| need.1 /= total);
+    tastes.favourites.truncate(FASHION_FAVOURITES);
+    tastes.habits.clear();
+    tastes
+}
+
 /// How many of a product a customer usually takes.
 pub(crate) fn usual_quantity(trade: bool, pack: u32, price_cents: i64, roll: &mut Dice) -> u32 {
     let more = |roll: &mut Dice, mean| poisson(roll, mean) as u32;

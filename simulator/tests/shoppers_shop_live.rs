@@ -256,7 +256,7 @@ async fn a_change_of_taste_shows_in_what_is_bought_live() {
     let mut shares = Vec::new();
     for share in [0.0, 1.0] {
         let (shop, url) = open_shop(0).await;
-        let change = Some(LiveTasteChange { after: Duration::ZERO, share });
+        let change = Some(LiveTasteChange { after: Duration::ZERO, share, fashion: false });
         shop_with(&shop, LiveSpec { taste_change: change, stranger_share: 0.0, ..fast(&url, 250) }).await;
         let truth = &shop.world.truth;
         let (mut old, mut all) = (0.0, 0.0);

@@ -85,6 +85,8 @@ pub enum Verb {
     Resume { model: String },
     /// Take a version out of traffic at once
     Abort { version: String },
+    /// Let the policy choose again: takes back what promote or rollback named
+    Unpin { model: String },
     /// Go back to the version that served before, or to a named one
     Rollback {
         model: String,
@@ -144,6 +146,11 @@ fn model_of(version: &str) -> Result<String> {
         .with_context(|| format!("{version:?} is not a version: write <model>-v<N>, such as shop-v2"))
 }
 
+/// A value that was not used before.
+fn token() -> String {
+    Timestamp::now().strftime("%Y%m%dt%H%M%S").to_string()
+}
+
 /// Carries out one command; returns the exit code.
 pub async fn run(server: &Server, verb: Verb) -> Result<i32> {
     let client = Client::new(server)?;
@@ -162,7 +169,18 @@ pub async fn run(server: &Server, verb: Verb) -> Result<i32> {
         Verb::Describe { kind, name } => describe(&client, kind_of(&kind)?, &name).await?,
         Verb::Promote { version, wait } => {
             let name = model_of(&version)?;
-            client.patch(model, &name, &json!({"spec": {"promotedVersion": version}})).await?;
+            let object = client.get(model, &name).await?;
+            // Who promotes what was aborted or rejected before has made up their mind.
+            let mut rollout = json!({});
+            let text = |pointer: &str| crate::up::objects::text_at(&object, pointer);
+            if text("/spec/rollout/abortVersion") == version {
+                rollout["abortVersion"] = Value::Null;
+            }
+            let rejected = object.pointer("/status/rejectedVersions").and_then(Value::as_array).into_iter().flatten();
+            if rejected.into_iter().any(|one| one.get("version").and_then(Value::as_str) == Some(&version)) {
+                rollout["retryToken"] = json!(token());
+            }
+            client.patch(model, &name, &json!({"spec": {"promotedVersion": version, "rollout": rollout}})).await?;
             println!("{version} is to be promoted; follow it with `endcap get recm {name} -w`");
             if wait {
                 return wait_for(&client, model, &name, "PromotionComplete", "True", Duration::from_secs(7_200)).await;
@@ -190,9 +208,13 @@ pub async fn run(server: &Server, verb: Verb) -> Result<i32> {
             client.patch(model, &model_of(&version)?, &json!({"spec": {"rollout": {"abortVersion": version}}})).await?;
             println!("{version} is taken out of traffic");
         }
+        Verb::Unpin { model: name } => {
+            client.patch(model, &name, &json!({"spec": {"promotedVersion": null}})).await?;
+            println!("{name}: the policy chooses");
+        }
         Verb::Rollback { model: name, to } => rollback(&client, &name, to).await?,
         Verb::Retrain { model: name, token } => {
-            let token = token.unwrap_or_else(|| Timestamp::now().strftime("%Y%m%dt%H%M%S").to_string());
+            let token = token.unwrap_or_else(self::token);
             client.patch(model, &name, &json!({"spec": {"retraining": {"trigger": token}}})).await?;
             println!("{name}: a training is asked for (trigger {token})");
         }
@@ -266,7 +288,9 @@ async fn rollback(client: &Client, name: &str, to: Option<String>) -> Result<()>
             .with_context(|| format!("{name} has no version that served before {active}: name one with --to"))?
     };
     client.patch(Kind::RecommenderModel, name, &json!({"spec": {"promotedVersion": version}})).await?;
-    println!("{name} goes back from {active} to {version}");
+    println!(
+        "{name} goes back from {active} to {version}, which stays until `endcap promote` or `endcap unpin {name}`"
+    );
     Ok(())
 }
 

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::api::Client;
 use super::{Output, columns};
+use crate::up::objects::text_at;
 
 pub async fn get(client: &Client, kind: Kind, name: Option<&str>, output: Output, watch: bool) -> Result<()> {
     let (items, revision) = match name {
@@ -105,9 +106,18 @@ fn event_line(event: &Value) -> String {
 }
 
 pub async fn events(client: &Client, model: Option<&str>, watch: bool) -> Result<()> {
+    let (experiments, _) = client.list(Kind::Experiment).await?;
+    let of_model = experiments.iter().filter(|one| Some(text_at(one, "/spec/modelRef/name").as_str()) == model);
+    let experiments: Vec<String> = of_model.map(|one| text_at(one, "/metadata/name")).collect();
     let fits = |event: &Value| {
         let name = event.pointer("/regarding/name").and_then(Value::as_str).unwrap_or_default();
-        model.is_none_or(|model| name == model || name.strip_prefix(model).is_some_and(|rest| rest.starts_with("-v")))
+        let is_own = |model: &str| {
+            let is_version = name.strip_prefix(model).is_some_and(|rest| rest.starts_with("-v"));
+            let is_experiment = event.pointer("/regarding/kind").and_then(Value::as_str) == Some("Experiment")
+                && experiments.iter().any(|experiment| experiment == name);
+            name == model || is_version || is_experiment
+        };
+        model.is_none_or(is_own)
     };
     for event in client.events().await?.iter().filter(|event| fits(event)) {
         println!("{}", event_line(event));

@@ -263,7 +263,7 @@ fn surely(above: Share, below: Share) -> bool {
 
 /// Customers change; the system notices, learns and recovers.
 pub async fn drift(tell: &mut Teller, stage: &Stage, machine: &mut Machine) -> Result<()> {
-    tell.step("Customers change their taste, all of them. Nobody tells the system");
+    tell.step("A fashion comes: customers like what nobody liked before. Nobody tells the system");
     let url = machine.router().await?;
     let began = Timestamp::now();
     let before = text_at(&machine.model().await?, "/status/activeVersion");

@@ -18,7 +18,7 @@ pub struct Crowd {
 #[derive(Clone, Copy, Debug)]
 pub struct Mood {
     pub visits_per_s: f64,
-    /// Everybody has other tastes than the history says.
+    /// A fashion has come: everybody likes what nobody liked before.
     pub has_changed: bool,
 }
 
@@ -28,7 +28,7 @@ impl Crowd {
         spec.visits_per_s = mood.visits_per_s;
         spec.seed = seed;
         spec.taste_change =
-            mood.has_changed.then_some(LiveTasteChange { after: std::time::Duration::ZERO, share: 1.0 });
+            mood.has_changed.then_some(LiveTasteChange { after: std::time::Duration::ZERO, share: 1.0, fashion: true });
         let cancel = CancellationToken::new();
         let (to, seen) = watch::channel(LiveReport::default());
         let (world, stop) = (world.clone(), cancel.clone());

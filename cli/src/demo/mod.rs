@@ -222,7 +222,7 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
 
 async fn data(tell: &mut Teller, args: &DemoArgs, dataset: &Path) -> Result<()> {
     let Some(source) = &args.data else {
-        tell.step("A gift shop: half a year of sales, with seasons, habits, complements, offers and stock");
+        tell.step("A gift shop: two months of sales, with seasons, habits, complements, offers and stock");
         let manifest = crate::world::write(gift_shop(args.seed)?, dataset.to_owned()).await?;
         for table in ["customers", "products", "orders", "order_lines", "offers", "stock", "interactions"] {
             tell.fact(table, &format!("{} rows", tell::thousands(manifest.rows(table))));
@@ -237,11 +237,11 @@ async fn data(tell: &mut Teller, args: &DemoArgs, dataset: &Path) -> Result<()> 
     Ok(())
 }
 
-/// The half year before today, so that seasons, habits and offers hold now.
+/// The two months before today, so that seasons, habits and offers hold now.
 fn gift_shop(seed: u64) -> Result<WorldSpec> {
-    const DAYS: u32 = 180;
+    const DAYS: u32 = 60;
     let today = jiff::Zoned::now().with_time_zone(jiff::tz::TimeZone::UTC).date();
-    let mut spec = WorldSpec::new(Preset::GiftShop, 1_500, 800, DAYS, seed);
+    let mut spec = WorldSpec::new(Preset::GiftShop, 4_000, 800, DAYS, seed);
     spec.start = today.checked_sub(jiff::Span::new().days(i64::from(DAYS)))?;
     Ok(spec)
 }

@@ -215,6 +215,11 @@ async fn patch(
             metadata.insert("namespace".to_owned(), json!(namespace));
             metadata.insert("name".to_owned(), json!(name));
         }
+        // A manifest is applied again and again; only what it changes is somebody's doing.
+        let now = machine.objects.get(kind, &namespace, &name).unwrap_or_default();
+        if wanted.pointer(PROMOTED) != now.pointer(PROMOTED) {
+            sign(&mut wanted, kind);
+        }
         machine.objects.apply(kind, wanted, &manager, asked.force)?.0
     } else if content.starts_with("application/merge-patch+json") {
         let mut patch: Value = serde_json::from_slice(&body).map_err(|error| bad(&error))?;
@@ -229,12 +234,12 @@ async fn patch(
     Ok(Json(stored))
 }
 
+const PROMOTED: &str = "/spec/promotedVersion";
+
 /// Who promotes is written down; on one machine it is who runs it.
 fn sign(patch: &mut Value, kind: Kind) {
     let changes = kind == Kind::RecommenderModel
-        && ["/spec/promotedVersion", "/spec/rollout", "/spec/promotionPolicyRef"]
-            .iter()
-            .any(|field| patch.pointer(field).is_some());
+        && [PROMOTED, "/spec/rollout", "/spec/promotionPolicyRef"].iter().any(|field| patch.pointer(field).is_some());
     if !changes {
         return;
     }
@@ -329,18 +334,19 @@ async fn logs(
         addresses.get(&(namespace, name.clone())).map(|addresses| addresses.logs.clone())
     };
     let folder = folder.ok_or_else(|| Refused::new(404, "NotFound", format!("no model {name:?}")))?;
-    let known: Vec<String> = std::fs::read_dir(&folder)
-        .map(|entries| {
-            entries
-                .flatten()
-                .filter_map(|entry| Some(entry.file_name().to_str()?.strip_suffix(".log")?.to_owned()))
-                .collect()
-        })
-        .unwrap_or_default();
-    if !known.contains(&program) {
+    let named = |folder: &std::path::Path, before: &str, end: &str| -> Vec<(String, std::path::PathBuf)> {
+        let files = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+        let name = |path: &std::path::Path| Some(format!("{before}{}", path.file_name()?.to_str()?.strip_suffix(end)?));
+        files.filter_map(|path| Some((name(&path)?, path))).collect()
+    };
+    let trainings = folder.parent().map(|model| model.join("trainings")).unwrap_or_default();
+    let mut all = named(&folder, "", ".log");
+    all.extend(named(&trainings, "training-", ".progress.jsonl"));
+    let Some((_, file)) = all.iter().find(|(name, _)| *name == program) else {
+        let known: Vec<&str> = all.iter().map(|(name, _)| name.as_str()).collect();
         return Err(Refused::new(404, "NotFound", format!("no program {program:?}; there are {}", known.join(", "))));
-    }
-    let text = std::fs::read_to_string(folder.join(format!("{program}.log"))).unwrap_or_default();
+    };
+    let text = std::fs::read_to_string(file).unwrap_or_default();
     let lines: Vec<&str> = text.lines().collect();
     Ok(lines.get(lines.len().saturating_sub(500)..).unwrap_or_default().join("\n"))
 }

@@ -25,7 +25,8 @@ impl Shell {
         self.trainings.retain(|version, _| is_wanted(version));
         for run in &plan.trainings {
             if !self.trainings.contains_key(&run.version) {
-                let events = self.export().await;
+                let exported = self.export().await;
+                let (events, events_until) = exported.map_or((None, None), |(uri, until)| (Some(uri), until));
                 if let Some(extent) = &self.extent {
                     extent.keep(&self.trainings_folder(), &run.version)?;
                 }
@@ -37,6 +38,7 @@ impl Shell {
                     store: model.spec.artifacts.uri.to_string(),
                     data: run.spec.data_ref.uri.as_str().trim_start_matches("file://").to_owned(),
                     events,
+                    events_until,
                 };
                 self.trainings.insert(run.version.clone(), Process::new(run.clone(), place).await?);
             }
@@ -48,16 +50,17 @@ impl Shell {
     }
 
     /// Everything that was acknowledged until now goes to where trainings read it.
-    async fn export(&self) -> Option<String> {
+    async fn export(&self) -> Option<(String, Option<u64>)> {
         let url = self.eventlog.url("metrics")?;
-        let answer = self.shared.client.post(format!("{url}/v1/export")).timeout(Duration::from_secs(60)).send().await;
-        match answer.and_then(reqwest::Response::error_for_status) {
-            Ok(_) => Some(self.export_uri()),
+        let ask = self.shared.client.post(format!("{url}/v1/export")).timeout(Duration::from_secs(60));
+        let answer = async { ask.send().await?.error_for_status()?.json::<Value>().await };
+        match answer.await {
+            Ok(status) => Some((self.export_uri(), status.get("exported_offset").and_then(Value::as_u64))),
             Err(error) => {
                 tracing::warn!(
                     "failed to export events for the training, which goes on without those since the last export: {error}"
                 );
-                self.folder.join("export").exists().then(|| self.export_uri())
+                self.folder.join("export").exists().then(|| (self.export_uri(), None))
             }
         }
     }

@@ -68,6 +68,7 @@ impl Events {
             event.get("reason").and_then(Value::as_str) == Some(said.reason)
                 && event.get("note").and_then(Value::as_str) == Some(said.note)
                 && event.pointer("/regarding/name").and_then(Value::as_str) == Some(said.name)
+                && event.pointer("/metadata/namespace").and_then(Value::as_str) == Some(said.namespace)
                 && event.pointer("/regarding/kind").and_then(Value::as_str) == Some(said.kind)
         };
         let known = state.events.iter().position(same).and_then(|at| state.events.remove(at));

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use endcap_crds::experiment::status::ExperimentPhase;
-use endcap_crds::recommender_model::monitoring::{Baseline, Signal as Kind, Statistic};
+use endcap_crds::recommender_model::monitoring::{Baseline, Drop, Signal as Kind, Statistic};
 use endcap_crds::{Experiment, ModelVersion, RecommenderModel};
 use endcap_operator_core::drift::{Change, Signal, Window};
 use endcap_operator_core::observed::{self, ArmFigures, ExperimentArm, ExperimentFacts, Figure, Insights};
@@ -154,18 +154,24 @@ async fn drift(client: &reqwest::Client, url: &str, model: &RecommenderModel) ->
         return None;
     }
     let from = to.checked_sub(SignedDuration::from_millis(length)).ok()?;
-    let baseline = match monitoring.ctr.baseline {
-        Baseline::SameWeekday => "SameWeekday",
-        Baseline::TrailingWindows => "TrailingWindows",
+    let asked = |limit: &Drop| {
+        let baseline = match limit.baseline {
+            Baseline::SameWeekday => "SameWeekday",
+            Baseline::TrailingWindows => "TrailingWindows",
+        };
+        [
+            ("version", active.to_string()),
+            ("from", from.to_string()),
+            ("to", to.to_string()),
+            ("baseline", baseline.to_owned()),
+            ("windows", limit.windows.to_string()),
+        ]
     };
-    let query = [
-        ("version", active.to_string()),
-        ("from", from.to_string()),
-        ("to", to.to_string()),
-        ("baseline", baseline.to_owned()),
-        ("windows", monitoring.ctr.windows.to_string()),
-    ];
-    let found = ask(client, &format!("{url}/v1/drift"), &query).await?;
+    let url = format!("{url}/v1/drift");
+    let (of_ctr, of_coverage) = (asked(&monitoring.ctr), asked(&monitoring.coverage));
+    let found = ask(client, &url, &of_ctr).await?;
+    // Another baseline is another question.
+    let other = if of_ctr == of_coverage { None } else { Some(ask(client, &url, &of_coverage).await?) };
     let signals = found.get("signals").and_then(Value::as_array).into_iter().flatten().filter_map(signal);
     Some(Window {
         version: active.to_string(),
@@ -173,7 +179,7 @@ async fn drift(client: &reqwest::Client, url: &str, model: &RecommenderModel) ->
         to,
         signals: signals.collect(),
         ctr: change(found.get("ctr")),
-        coverage: change(found.get("coverage")),
+        coverage: change(other.as_ref().unwrap_or(&found).get("coverage")),
     })
 }
 

@@ -79,6 +79,7 @@ const MOST_MODELS: u16 = 512;
 const LOOK_EVERY: Duration = Duration::from_millis(400);
 
 pub async fn up(args: UpArgs) -> Result<()> {
+    endcap_eventlog::program::init_tracing();
     let state = match &args.state {
         Some(state) => state.clone(),
         None => default_state()?,
@@ -142,6 +143,7 @@ async fn run(machine: &Arc<Machine>, shared: &Shared, args: &UpArgs) -> Result<(
             if let Some(shell) = shells.remove(&key) {
                 shell.end().await;
                 forget(machine, &key);
+                set_aside(shared, &key);
             }
         }
         for key in keys {
@@ -177,6 +179,18 @@ async fn run(machine: &Arc<Machine>, shared: &Shared, args: &UpArgs) -> Result<(
         shell.end().await;
     }
     Ok(())
+}
+
+/// What a deleted model left (its event log among it) is kept under another name: a new model of the same name begins anew.
+fn set_aside(shared: &Shared, key: &(String, String)) {
+    let models = shared.state.join("models");
+    let from = models.join(&key.0).join(&key.1);
+    let to = shared.state.join("deleted").join(&key.0);
+    let name = format!("{}-{}", key.1, jiff::Timestamp::now().strftime("%Y%m%dt%H%M%S"));
+    let moved = std::fs::create_dir_all(&to).and_then(|()| std::fs::rename(&from, to.join(name)));
+    if let Err(error) = moved {
+        tracing::warn!("failed to set {} aside: {error}", from.display());
+    }
 }
 
 /// With a model go its versions and experiments.

@@ -172,8 +172,12 @@ impl Objects {
             return Err(Refused::new(409, "Conflict", format!("{name} was changed meanwhile: read it again")));
         }
         let mut patch = patch.clone();
+        // Of the metadata only labels and annotations are anybody's to change.
         if let Some(map) = patch.as_object_mut() {
-            map.remove("status");
+            map.retain(|key, _| key == "spec" || key == "metadata");
+            if let Some(metadata) = map.get_mut("metadata").and_then(Value::as_object_mut) {
+                metadata.retain(|key, _| key == "labels" || key == "annotations");
+            }
         }
         let merged = fields::update(&old, &patch, manager);
         Ok(self.store(&mut state, kind, namespace, name, Some(old), merged)?.0)

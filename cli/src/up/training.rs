@@ -27,6 +27,8 @@ pub struct Place {
     pub data: String,
     /// Exported events to learn from beside the data.
     pub events: Option<String>,
+    /// Only those before this offset, so that another attempt learns from the same.
+    pub events_until: Option<u64>,
 }
 
 /// One version's training.
@@ -127,12 +129,7 @@ impl Process {
         let file = message_file(&self.place, &self.run.version);
         let _ = std::fs::remove_file(&file);
         let spec = &self.run.spec;
-        let log = std::fs::OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(self.place.folder.join(format!("{}.log", self.run.version)))?;
         let progress = std::fs::File::create(self.place.folder.join(format!("{}.progress.jsonl", self.run.version)))?;
-        let _ = log;
         let mut command = tokio::process::Command::new(sibling("endcap-trainer")?);
         command
             .args(["--data", &self.place.data, "--store", &self.place.store, "--namespace", &self.place.namespace])
@@ -155,8 +152,11 @@ impl Process {
         }
         if let Some(events) = &self.place.events {
             command.args(["--events", events]);
+            if let Some(until) = self.place.events_until {
+                command.args(["--events-until", &until.to_string()]);
+            }
         }
-        // Progress goes to standard error as JSON lines; both streams are kept.
+        // Progress and what goes wrong come to standard error as JSON lines.
         let child = command
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
@@ -165,7 +165,10 @@ impl Process {
             .process_group(0)
             .spawn()
             .context("failed to start endcap-trainer")?;
-        self.began = Instant::now();
+        if self.attempt == 1 {
+            // The deadline is for all attempts, as a Job's is.
+            self.began = Instant::now();
+        }
         self.child = Some(child);
         Ok(())
     }

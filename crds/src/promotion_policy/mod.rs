@@ -69,6 +69,8 @@ pub struct PromotionPolicySpec {
     pub steps: Vec<Step>,
     /// What is measured while a candidate takes traffic.
     #[serde(default)]
+    #[x_kube(validation = Rule::new("self.failureLimit <= self.failureWindow")
+        .message("failureLimit must not be above failureWindow: so many windows could never fail"))]
     pub online: Online,
     /// What happens when a candidate fails.
     #[serde(default)]

@@ -50,7 +50,7 @@ impl Default for Offline {
 pub struct OfflineGate {
     /// Name of the gate, unique in its list.
     pub name: DnsLabel,
-    /// The figure, as the evaluation names it: ndcg@10, recall@20, coverage@100.
+    /// The figure, as the evaluation names it: ndcg@10, recall@10, hit_rate@10. Only ndcg@10 is also measured of the active version, for maxRegressionPercent.
     pub metric: MetricName,
     /// It must not be below.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -95,7 +95,7 @@ pub struct Drop {
     /// SameWeekday compares with the same weekday of earlier weeks, TrailingWindows with the windows just before (for short-lived traffic and demonstrations).
     pub baseline: Baseline,
     /// How many weeks or windows make the baseline.
-    #[schemars(range(min = 1, max = 96))]
+    #[schemars(range(min = 1, max = 52))]
     pub windows: i32,
     /// Exposures that a window needs before it is judged.
     #[schemars(range(min = 1, max = 100_000_000))]

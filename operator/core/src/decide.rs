@@ -102,6 +102,8 @@ pub fn decide(seen: &Observed, now: Timestamp) -> Plan {
         // A missing policy moves nothing; what runs goes on.
         if missing.is_none() {
             rollout::advance(&mut cx);
+        } else {
+            rollout::advance_without_policy(&mut cx);
         }
         experiment::look(&mut cx);
         drift::look(&mut cx);

@@ -102,7 +102,7 @@ fn test(signal: &Signal, monitoring: &Monitoring) -> Option<Tested> {
     let wanted = monitoring.drift.iter().find(|wanted| {
         wanted.signal == signal.kind
             && wanted.statistic == signal.statistic
-            && wanted.feature.as_ref().map(endcap_crds::common::text::Identifier::as_str) == signal.feature.as_deref()
+            && wanted.feature.as_ref().is_none_or(|feature| Some(feature.as_str()) == signal.feature.as_deref())
     });
     // A list of signals is the whole list.
     if wanted.is_none() && !monitoring.drift.is_empty() {

@@ -93,6 +93,8 @@ fn begin(cx: &mut Deciding<'_>, experiment: &Experiment, status: &mut Experiment
     if experiment.spec.stop {
         status.phase = Some(ExperimentPhase::Completed);
         status.conclusion = Some(Conclusion::Stopped);
+        said(status, experiment, cx.now, condition::COMPLETE, true, "Completed", "stopped before it began");
+        said(status, experiment, cx.now, condition::RUNNING, false, "Completed", "stopped before it began");
         return;
     }
     let waits = if !is_accepted {

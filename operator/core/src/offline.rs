@@ -35,6 +35,9 @@ pub fn judge(cx: &mut Deciding<'_>) {
                 cx.plan.say(About::Version(version.name.clone()), event::GATE_PASSED, text);
             } else {
                 cx.plan.warn(About::Version(version.name.clone()), event::VERSION_REJECTED, text);
+                if was.is_none() {
+                    crate::trigger::rejected(cx);
+                }
             }
         }
     }

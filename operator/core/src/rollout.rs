@@ -45,5 +45,16 @@ pub fn advance(cx: &mut Deciding<'_>) {
     }
 }
 
+/// Without its policy nothing is promoted; an abort is honoured all the same, and a way back is gone to its end.
+pub fn advance_without_policy(cx: &mut Deciding<'_>) {
+    let aborted = cx.seen.model.spec.rollout.abort_version.as_ref();
+    let rollout = cx.plan.status.rollout.as_ref();
+    let is_way_back = rollout.is_some_and(|rollout| rollout.restoring || rollout.phase == RolloutPhase::RollingBack);
+    let names = [rollout.map(|rollout| &rollout.version), cx.plan.status.active_version.as_ref()];
+    if is_way_back || (aborted.is_some() && names.contains(&aborted)) {
+        advance(cx);
+    }
+}
+
 pub use hold::replicas_for;
 pub use steps::{close, describe};

@@ -145,7 +145,7 @@ fn look(cx: &mut Deciding<'_>, version: &Version, status: &mut ModelVersionStatu
             cx.plan.status.version_high_water = Some(mark);
             let text =
                 format!("the store holds versions up to {highest} of an earlier cluster; the next one is {}", mark + 1);
-            fail(cx, version, status, "VersionTaken", &text, *finished_at);
+            fail(cx, version, status, crate::trigger::VERSION_TAKEN, &text, *finished_at);
         }
     }
 }
@@ -159,6 +159,9 @@ fn fail(
     at: Timestamp,
 ) {
     status.phase = Some(VersionPhase::Failed);
+    if reason != crate::trigger::VERSION_TAKEN {
+        crate::trigger::rejected(cx);
+    }
     status.eta_seconds = None;
     if let Some(job) = &mut status.job {
         job.finished_at = Some(Time(at));

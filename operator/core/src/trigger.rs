@@ -19,6 +19,9 @@ use crate::plan::About;
 use crate::text::message;
 use crate::training::is_final;
 
+/// Why a version failed whose number the store holds already.
+pub const VERSION_TAKEN: &str = "VersionTaken";
+
 /// What would start a training.
 struct Wish {
     type_: TriggerType,
@@ -89,6 +92,12 @@ fn create(cx: &mut Deciding<'_>, retraining: &mut RetrainingStatus) -> bool {
     true
 }
 
+/// One more version in a row that was not good enough: the circuit breaker counts.
+pub fn rejected(cx: &mut Deciding<'_>) {
+    let retraining = cx.plan.status.retraining.get_or_insert_default();
+    retraining.consecutive_rejected = Some(retraining.consecutive_rejected.unwrap_or(0) + 1);
+}
+
 /// What asks for a training now. Hands come first; they ignore the cool-down, not the budget.
 fn wish(cx: &Deciding<'_>, retraining: &RetrainingStatus, schedule_due: Option<Timestamp>) -> Option<Wish> {
     let spec = &cx.seen.model.spec.retraining;
@@ -103,6 +112,20 @@ fn wish(cx: &Deciding<'_>, retraining: &RetrainingStatus, schedule_due: Option<T
     if let Some(token) = spec.trigger.as_ref().filter(|token| is_new(token.as_str())) {
         let reason = format!("spec.retraining.trigger is {token}");
         return Some(Wish { type_: TriggerType::Manual, reason, token: Some(token.to_string()) });
+    }
+    // A number that was taken in the store is passed over, and what asked for it asks again.
+    let own = cx.seen.versions.iter().filter(|version| version.spec.model_uid.as_str() == cx.seen.model.uid);
+    let newest = own.max_by_key(|version| version.spec.version);
+    let passed_over = newest.filter(|version| {
+        let trained = conditions::find(&version.status.conditions, condition::TRAINED);
+        trained.is_some_and(|trained| trained.reason == VERSION_TAKEN)
+    });
+    if let Some(version) = passed_over {
+        return Some(Wish {
+            type_: version.spec.trigger.type_,
+            reason: format!("the number of {} was taken in the store", version.name),
+            token: version.spec.trigger.token.as_ref().map(ToString::to_string),
+        });
     }
     if cx.seen.versions.is_empty() && high_water(cx) == 0 {
         return Some(Wish {

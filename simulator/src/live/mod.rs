@@ -23,7 +23,7 @@ pub use report::{Latency, LiveReport, Tally};
 
 use crate::dice::{Stream, dice, pick_cumulative};
 use crate::spec::TasteChange;
-use crate::truth::{CustomerNo, ProductNo};
+use crate::truth::{CustomerNo, ProductNo, Tastes};
 use crate::{SimulatorError, World};
 use client::Client;
 use report::Recorder;
@@ -34,6 +34,8 @@ pub struct LiveTasteChange {
     pub after: Duration,
     /// 0 to 1.
     pub share: f32,
+    /// All of them come to like the same; else each something of their own.
+    pub fashion: bool,
 }
 
 /// How the customers shop.
@@ -131,19 +133,23 @@ impl Run {
         self.began_s + self.began.elapsed().as_secs() as i64
     }
 
-    /// Whether this customer has other tastes by now: since the history's own change, or since this run's.
-    fn has_changed(&self, customer: CustomerNo) -> bool {
+    /// Other tastes, if this customer has them by now: since the history's own change, or since this run's.
+    fn changed(&self, customer: CustomerNo) -> Option<Tastes<ProductNo>> {
         let truth = &self.world.truth;
         let day = truth.spec.day_at(self.now_s());
         let of_history = truth
             .spec
             .taste_change
             .is_some_and(|change| day >= f64::from(change.day) && truth.changes_taste(customer, &change));
-        let of_run = self.spec.taste_change.is_some_and(|change| {
+        let of_run = self.spec.taste_change.filter(|change| {
             self.began.elapsed() >= change.after
                 && truth.changes_taste(customer, &TasteChange { day: 0, share: change.share })
         });
-        of_history || of_run
+        match of_run {
+            Some(change) if change.fashion => truth.fashionable_tastes(customer),
+            Some(_) => truth.changed_tastes(customer),
+            None => of_history.then(|| truth.changed_tastes(customer)).flatten(),
+        }
     }
 
     fn last_bought(&self, customer: CustomerNo, product: ProductNo) -> Option<f64> {

@@ -92,11 +92,7 @@ fn histogram() -> Option<Histogram<u64>> {
 
 impl Default for Inner {
     fn default() -> Self {
-        Self {
-            report: LiveReport::default(),
-            recommendation_us: histogram(),
-            event_us: histogram(),
-        }
+        Self { report: LiveReport::default(), recommendation_us: histogram(), event_us: histogram() }
     }
 }
 

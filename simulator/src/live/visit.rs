@@ -43,7 +43,7 @@ pub(super) async fn visit(run: &Run, visit_no: u64) {
     let mut dice = dice(run.spec.seed, Stream::Live, visit_no);
     let no = run.pick_customer(&mut dice);
     let Some(customer) = run.world.truth.customer(no) else { return };
-    let tastes = match run.has_changed(no).then(|| run.world.truth.changed_tastes(no)).flatten() {
+    let tastes = match run.changed(no) {
         Some(changed) => Cow::Owned(changed),
         None => Cow::Borrowed(&customer.tastes),
     };

@@ -192,6 +192,12 @@ impl Truth {
         people::changes_taste(self.spec.seed, customer, change.share)
     }
 
+    /// What a customer likes once a fashion has come.
+    pub fn fashionable_tastes(&self, customer: CustomerNo) -> Option<Tastes<ProductNo>> {
+        let customer_truth = self.customer(customer)?;
+        Some(people::fashionable_tastes(self, customer_truth))
+    }
+
     /// What a customer likes after their taste has changed.
     pub fn changed_tastes(&self, customer: CustomerNo) -> Option<Tastes<ProductNo>> {
         let customer_truth = self.customer(customer)?;

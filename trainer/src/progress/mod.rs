@@ -18,11 +18,14 @@ pub enum Phase {
     Backtest,
     Tune,
     Fit,
+    /// The active version beside a model that knows no more than it does.
+    Compare,
     Publish,
 }
 
 impl Phase {
-    pub const ALL: [Self; 6] = [Self::Load, Self::Features, Self::Backtest, Self::Tune, Self::Fit, Self::Publish];
+    pub const ALL: [Self; 7] =
+        [Self::Load, Self::Features, Self::Backtest, Self::Tune, Self::Fit, Self::Compare, Self::Publish];
 
     pub fn as_str(self) -> &'static str {
         match self {
@@ -31,6 +34,7 @@ impl Phase {
             Self::Backtest => "backtest",
             Self::Tune => "tune",
             Self::Fit => "fit",
+            Self::Compare => "compare",
             Self::Publish => "publish",
         }
     }
@@ -42,6 +46,8 @@ impl Phase {
             Self::Features | Self::Publish => 3.0,
             Self::Backtest | Self::Fit => 22.0,
             Self::Tune => 40.0,
+            // Only where there is an active version; what it takes is not foreseen.
+            Self::Compare => 0.0,
         }
     }
 }

@@ -4,11 +4,12 @@ use std::collections::HashMap;
 
 use endcap_recommender::artifact::Metric;
 use endcap_recommender::candidates::{HistoryOrder, Question, SIGNALS, Scratch};
-use endcap_recommender::fitted::{Model, Situation};
+use endcap_recommender::fitted::Model;
 use endcap_recommender::ranking::rank;
 use rayon::prelude::*;
 
-use super::{AT, Case, Comparison, LEAST_CASES, Served, Tuned, Window, metric, ndcg};
+use super::{AT, Case, Comparison, LEAST_CASES, MEASURES, MOST_CASES, Tuned, Window, cases, metric, ndcg};
+use crate::load::Dataset;
 
 /// A version that serves now.
 #[derive(Debug)]
@@ -18,15 +19,9 @@ pub struct Active {
 }
 
 impl Active {
-    /// How it is named in comparisons. One that has learned from the window's own orders is in the advantage, and it is said.
-    pub fn against(&self, window_from_s: i64) -> String {
-        let knows = self.model.settings.trained_until.is_some_and(|until| until.as_second() >= window_from_s);
-        let note = if knows { " (had learned from part of the window)" } else { "" };
-        format!("active {}{note}", self.name)
-    }
-
-    /// NDCG of its lists for the same questions, asked in its own terms; products that it does not know are never found.
-    pub fn judge(&self, own: &Model, all: &[(Situation, Vec<Case>)]) -> Vec<f64> {
+    /// NDCG, recall and hit of its lists for questions that another model's numbers are in, asked in its own terms; products that it does
+    /// not know are never found.
+    fn judge(&self, own: &Model, all: &[Vec<Case>]) -> Vec<[f64; 3]> {
         let ids = (0..own.catalogue.len() as u32)
             .filter_map(|product| self.model.catalogue.find(own.catalogue.id(product)).map(|theirs| (product, theirs)));
         let theirs: HashMap<u32, u32> = ids.collect();
@@ -36,11 +31,11 @@ impl Active {
             let targets: Vec<u32> = case.targets.iter().filter_map(|product| theirs.get(product).copied()).collect();
             let list = rank(&self.model, &question, &[1.0; SIGNALS], &wanted, scratch);
             let hits: Vec<bool> = list.iter().take(AT).map(|ranked| targets.contains(&ranked.product)).collect();
-            ndcg(&hits, case.targets.len(), AT)
+            let found = hits.iter().filter(|hit| **hit).count() as f64;
+            let recall = found / case.targets.len().max(1) as f64;
+            [ndcg(&hits, case.targets.len(), AT), recall, f64::from(u8::from(found > 0.0))]
         };
-        all.iter()
-            .flat_map(|(_, cases)| cases.par_iter().map_init(Scratch::default, each).collect::<Vec<f64>>())
-            .collect()
+        all.iter().flat_map(|cases| cases.par_iter().map_init(Scratch::default, each).collect::<Vec<_>>()).collect()
     }
 
     fn question(&self, own: &Model, question: &Question, theirs: &HashMap<u32, u32>) -> Question {
@@ -63,39 +58,32 @@ impl Active {
     }
 }
 
-/// The active version on the same questions. It may have learned from some of them: only those of orders that were placed after it was
-/// trained say which of the two is better, and become figures for gates (split `unseen`: of this version, and `.active` of the other).
-pub(super) fn against_active(
-    active: &Active,
-    model: &Model,
-    all: &[(Situation, Vec<Case>)],
-    served: &[Vec<Served>],
-    window: Window,
-    seed: i64,
-    tuned: &mut Tuned,
-) {
-    let until = active.model.settings.trained_until.map_or(i64::MIN, jiff::Timestamp::as_second);
-    let at = all.iter().flat_map(|(_, cases)| cases.iter().map(|case| case.at_s));
-    let pairs = served.iter().flatten().map(Served::ndcg).zip(active.judge(model, all)).zip(at);
-    let (unseen, seen): (Vec<_>, Vec<_>) = pairs.partition(|(_, at)| *at > until);
-    let differences =
-        |pairs: &[((f64, f64), i64)]| pairs.iter().map(|((own, other), _)| own - other).collect::<Vec<f64>>();
-    if unseen.len() < LEAST_CASES {
-        let every: Vec<_> = unseen.into_iter().chain(seen).collect();
-        tuned.comparisons.push(Comparison::new(&active.against(window.from_s), None, &differences(&every), seed));
-        return;
-    }
-    tuned.comparisons.push(Comparison::new(
-        &active.against(until.saturating_add(1).max(window.from_s)),
-        None,
-        &differences(&unseen),
-        seed,
-    ));
-    let (own, other): (Vec<f64>, Vec<f64>) = unseen.into_iter().map(|(pair, _)| pair).unzip();
-    for (name, values) in [("ndcg@10", own), ("ndcg@10.active", other)] {
-        tuned.metrics.push(Metric { split: UNSEEN.to_owned(), ..metric(name.to_owned(), &values, seed) });
-    }
-}
-
 /// Questions of the window whose orders the active version cannot have learned from.
 pub const UNSEEN: &str = "unseen";
+
+/// From when on orders are news to both: the active version was trained before, and so is the twin that it is compared with.
+pub fn unseen(active: &Active, window: Window) -> i64 {
+    let until = active.model.settings.trained_until.map_or(i64::MIN, jiff::Timestamp::as_second);
+    until.saturating_add(1).max(window.from_s)
+}
+
+/// The active version beside a twin of the new one that was fitted on orders before the same moment: what came after it is asked of
+/// both, and becomes figures for gates (split `unseen`; `.active` are the other's). Too few questions become none.
+pub fn compare(active: &Active, twin: Model, data: &Dataset, from_s: i64, seed: i64, tuned: &mut Tuned) {
+    let (before, inside) = data.sales.view().split_at(from_s);
+    let all: Vec<Vec<Case>> = cases(data, &twin, before, inside, seed, MOST_CASES).into();
+    if all.iter().map(Vec::len).sum::<usize>() < LEAST_CASES {
+        return;
+    }
+    let theirs = active.judge(&twin, &all);
+    let twin = Active { name: String::new(), model: twin };
+    let own = twin.judge(&twin.model, &all);
+    let of = |measured: &[[f64; 3]], at: usize| measured.iter().map(|one| one[at]).collect::<Vec<f64>>();
+    let differences: Vec<f64> = of(&own, 0).iter().zip(of(&theirs, 0)).map(|(own, other)| own - other).collect();
+    tuned.comparisons.push(Comparison::new(&format!("active {}", active.name), None, &differences, seed));
+    for (at, name) in MEASURES.into_iter().enumerate() {
+        for (name, values) in [(name.to_owned(), of(&own, at)), (format!("{name}.active"), of(&theirs, at))] {
+            tuned.metrics.push(Metric { split: UNSEEN.to_owned(), ..metric(name, &values, seed) });
+        }
+    }
+}

@@ -17,8 +17,7 @@ use endcap_recommender::ranking;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use active::against_active;
-pub use active::{Active, UNSEEN};
+pub use active::{Active, UNSEEN, compare as compare_with_active, unseen};
 pub(crate) use cases::{Asker, CART_PRODUCTS};
 pub use cases::{Case, cases};
 pub use metric::{Interval, bootstrap, ndcg, paired};
@@ -192,7 +191,6 @@ pub fn tune(
     mut model: Model,
     window: Window,
     options: &LearnOptions,
-    active: Option<&Active>,
     progress: &dyn Progress,
 ) -> Result<Tuned, TrainError> {
     let LearnOptions { architecture, hyper, seed, .. } = options;
@@ -234,9 +232,6 @@ pub fn tune(
     let is_hybrid = served.is_some();
     let served = served.as_ref().unwrap_or(&blend.served);
     compare(is_hybrid, served, &blend, seed, &mut tuned);
-    if let Some(active) = active {
-        against_active(active, &model, &enough, served, window, seed, &mut tuned);
-    }
     breadth(&model, &enough, served, seed, &mut tuned);
     tuned.settings = Settings { trained_until, ..model.settings };
     Ok(tuned)

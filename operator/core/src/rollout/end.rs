@@ -1,5 +1,6 @@
 //! How a candidate is taken back.
 
+use endcap_crds::common::text::VersionName;
 use endcap_crds::model_version::status::VersionPhase;
 use endcap_crds::promotion_policy::Superseding;
 use endcap_crds::reasons::event;
@@ -32,8 +33,18 @@ pub fn must_end(cx: &Deciding<'_>, rollout: &RolloutStatus, target: &Target) -> 
             rejected: false,
         });
     }
-    if is_cooling {
+    let is_left =
+        |name: Option<&str>| name.is_some() && spec.rollout.abort_version.as_ref().map(VersionName::as_str) == name;
+    // The way back from an aborted version is gone to its end, whatever else is wanted.
+    if is_cooling || (rollout.restoring && is_left(rollout.from.as_ref().map(VersionName::as_str))) {
         return None;
+    }
+    if is_left(cx.active()) && !rollout.restoring {
+        return Some(Ending {
+            outcome: Outcome::Superseded,
+            reason: message("the active version is aborted: the one before it comes first"),
+            rejected: false,
+        });
     }
     let wanted = target.version.as_deref().filter(|wanted| *wanted != name)?;
     if Some(wanted) == cx.active() {
@@ -72,7 +83,8 @@ pub fn take_back(cx: &mut Deciding<'_>, mut rollout: RolloutStatus, ending: Endi
 
 /// Every live router serves without it: the rollout is over.
 pub fn finish(cx: &mut Deciding<'_>, rollout: &RolloutStatus) {
-    if !cx.is_synced {
+    // A first version that is taken back leaves nothing that routers could serve instead: there is no table to wait for.
+    if !cx.is_synced && rollout.from.is_some() {
         let mut rollout = rollout.clone();
         rollout.held_reason = Some(message(cx.lagging()));
         cx.plan.status.rollout = Some(rollout);
@@ -98,8 +110,7 @@ pub fn finish(cx: &mut Deciding<'_>, rollout: &RolloutStatus) {
         history::reject(&mut cx.plan.status, &name, reason, cx.now);
     }
     if ending.outcome == Outcome::RolledBack {
-        let retraining = cx.plan.status.retraining.get_or_insert_default();
-        retraining.consecutive_rejected = Some(retraining.consecutive_rejected.unwrap_or(0) + 1);
+        crate::trigger::rejected(cx);
     }
     cx.plan.status.rollout = None;
     cx.plan.status.target_version = None;

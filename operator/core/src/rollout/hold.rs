@@ -34,10 +34,12 @@ pub fn is_frozen(cx: &Deciding<'_>) -> Option<Timestamp> {
 /// Why the weight may not rise to that of a step, if it may not.
 pub fn held(cx: &mut Deciding<'_>, rollout: &RolloutStatus, step: usize) -> Option<String> {
     let spec = &cx.seen.model.spec;
-    if spec.rollout.paused {
+    // The way back is never held: abort and rollback win over a pause and a freeze.
+    let is_way_back = rollout.restoring && rollout.from.is_some();
+    if spec.rollout.paused && !is_way_back {
         return Some("paused by spec.rollout.paused".to_owned());
     }
-    if let Some(until) = is_frozen(cx) {
+    if let Some(until) = is_frozen(cx).filter(|_| !rollout.restoring) {
         cx.plan.wake(until);
         return Some(format!("frozen by the policy until {until}"));
     }

@@ -6,7 +6,7 @@ use endcap_routing::table::{ACTIVE, CANDIDATE};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::end;
-use super::hold::{held, is_approved, is_overdue};
+use super::hold::{held, is_approved, is_overdue, needed};
 use crate::decide::Deciding;
 use crate::history;
 use crate::observed::{after, span};
@@ -22,8 +22,10 @@ pub fn prepare(cx: &mut Deciding<'_>, mut rollout: RolloutStatus) {
         return;
     }
     let deadline = rollout.deadline.as_ref().map(|deadline| deadline.0);
-    if arm.ready == 0 && deadline.is_some_and(|deadline| cx.now >= deadline) {
-        let reason = format!("no predictor of {} was ready in time", rollout.version);
+    let first = cx.policy.steps.first().map_or(100, |step| if rollout.restoring { 100 } else { step.weight });
+    let needed = needed(cx.seen.model.spec.serving.replicas, first);
+    if arm.ready < needed && deadline.is_some_and(|deadline| cx.now >= deadline) {
+        let reason = format!("{} of {needed} predictors of {} were ready in time", arm.ready, rollout.version);
         end::take_back(cx, rollout, end::rejecting(Outcome::RolledBack, reason));
         return;
     }
@@ -116,12 +118,7 @@ pub fn step(cx: &mut Deciding<'_>, mut rollout: RolloutStatus) {
         None => window::open(counters, sides, 1, Vec::new(), cx.now),
     };
     let next = at + 1;
-    if is_overdue(cx, open.since.0, open.judged_at.as_ref().map(|at| at.0)) && !is_approved(cx, &rollout, next) {
-        let name = cx.policy.steps.get(next).map(|step| step.name.to_string()).unwrap_or_default();
-        rollout.window = Some(open);
-        hold(cx, rollout, format!("no verdict within maxHold: approve step {name}, or abort"));
-        return;
-    }
+    let is_overdue = is_overdue(cx, open.since.0, open.judged_at.as_ref().map(|at| at.0));
     let rules = Rules { gates: &cx.policy.online.gates, online: &cx.policy.online };
     let found = window::look(&mut open, rules, Some(counters), cx.seen.insights.as_ref(), sides, cx.now);
     let evidence = window::evidence(&open, counters, None, CANDIDATE, &version);
@@ -140,7 +137,7 @@ pub fn step(cx: &mut Deciding<'_>, mut rollout: RolloutStatus) {
             cx.plan.wake(after(cx.now.max(open.started_at.0), span(&cx.policy.online.interval)));
             rollout.window = Some(open);
             // What a person must do is more worth saying than how long a window lasts.
-            let why = held(cx, &rollout, next).unwrap_or(why);
+            let why = if is_overdue { overdue(cx, &rollout) } else { held(cx, &rollout, next).unwrap_or(why) };
             hold(cx, rollout, why);
         }
         Found::Closed(verdicts) => {
@@ -152,7 +149,7 @@ pub fn step(cx: &mut Deciding<'_>, mut rollout: RolloutStatus) {
             cx.plan.wake(after(cx.now, span(&cx.policy.online.interval)));
             let failures = open.failed.len();
             rollout.window = Some(open);
-            judge(cx, rollout, &Closed { worst, text, failures, began: began.0, samples, at });
+            judge(cx, rollout, &Closed { worst, text, failures, began: began.0, samples, at, is_overdue });
         }
     }
 }
@@ -179,6 +176,7 @@ struct Closed {
     began: jiff::Timestamp,
     samples: i64,
     at: usize,
+    is_overdue: bool,
 }
 
 fn judge(cx: &mut Deciding<'_>, rollout: RolloutStatus, closed: &Closed) {
@@ -204,7 +202,14 @@ fn judge(cx: &mut Deciding<'_>, rollout: RolloutStatus, closed: &Closed) {
                 );
             }
         }
-        Verdict::Inconclusive => hold(cx, rollout, format!("gate is inconclusive: {}", closed.text)),
+        Verdict::Inconclusive => {
+            let why = if closed.is_overdue {
+                format!("{}; {}", overdue(cx, &rollout), closed.text)
+            } else {
+                format!("gate is inconclusive: {}", closed.text)
+            };
+            hold(cx, rollout, why);
+        }
         Verdict::Pass => {
             let step = cx.policy.steps.get(closed.at).cloned();
             let lasts = step.as_ref().map_or(jiff::SignedDuration::ZERO, |step| span(&step.min_duration));
@@ -231,6 +236,17 @@ fn judge(cx: &mut Deciding<'_>, rollout: RolloutStatus, closed: &Closed) {
             }
         }
     }
+}
+
+/// Nothing was decided for as long as the policy bears it: said once. A verdict, when it comes, still counts.
+fn overdue(cx: &mut Deciding<'_>, rollout: &RolloutStatus) -> String {
+    const TEXT: &str = "no verdict within maxHold";
+    let is_news = rollout.held_reason.as_ref().is_none_or(|held| !held.as_str().starts_with(TEXT));
+    let note = format!("{TEXT}: look at the gates and the traffic of {}, or abort it", rollout.version);
+    if is_news {
+        cx.plan.warn(About::Model, event::GATE_INCONCLUSIVE, note.clone());
+    }
+    note
 }
 
 /// A verdict in words.
