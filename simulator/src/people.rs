@@ -10,7 +10,7 @@ use crate::dice::{
     tidy, unit,
 };
 use crate::spec::{DAY_S, Preset, WorldSpec};
-use crate::truth::{CustomerNo, CustomerTruth, DIMENSIONS, Favourite, Habit, ProductNo, Tastes, Truth};
+use crate::truth::{CustomerNo, CustomerTruth, DIMENSIONS, Favourite, Habit, ProductNo, ProductTruth, Tastes, Truth};
 use crate::words::{Season, words};
 
 pub(crate) const SEGMENTS: usize = 8;
@@ -42,22 +42,39 @@ pub(crate) fn second_tastes(truth: &Truth, no: CustomerNo, customer: &CustomerTr
     tastes(truth, customer.trade, &centre, &mut roll)
 }
 
-/// Needs and favourites of a fashion: few, for everybody the same.
-const FASHION_NEEDS: usize = 4;
+/// Subcategories and products of a fashion.
+const FASHION_NEEDS: usize = 3;
 const FASHION_FAVOURITES: usize = 14;
 
-/// The tastes of a fashion: everybody wants the same few things, far from what people liked until then, and nothing out of habit.
-pub(crate) fn fashionable_tastes(truth: &Truth, customer: &CustomerTruth<ProductNo>) -> Tastes<ProductNo> {
-    // One stream for all: what differs between customers is how they shop, not what they want.
-    let mut roll = dice(truth.spec.seed, Stream::TasteChange, 1 << 41);
-    let parts: Vec<(f32, [f32; DIMENSIONS])> = truth.segments.iter().map(|segment| (-1.0, *segment)).collect();
-    let mut tastes = tastes(truth, customer.trade, &mix(&parts), &mut roll);
-    tastes.needs.truncate(FASHION_NEEDS);
-    let total: f32 = tastes.needs.iter().map(|need| need.1).sum();
-    tastes.needs.iter_mut().for_each(|need| need.1 /= total);
-    tastes.favourites.truncate(FASHION_FAVOURITES);
-    tastes.habits.clear();
-    tastes
+/// The tastes of a fashion: everybody wants the same few things, of what was bought least until then, and nothing out of habit.
+pub(crate) fn fashionable_tastes(truth: &Truth) -> Tastes<ProductNo> {
+    let day = f64::from(truth.spec.days);
+    let season = truth.spec.day_of_year(day);
+    let is_there = |product: &ProductTruth<ProductNo>| {
+        product.on_sale(day) && !product.out_of_stock(day) && product.season.factor(season) >= 0.8
+    };
+    let of = |subcategory: u16| {
+        let all =
+            (0..).zip(&truth.products).filter(|(_, product)| product.subcategory == subcategory && is_there(product));
+        all.map(|(no, _): (ProductNo, _)| no).collect::<Vec<_>>()
+    };
+    let mut places: Vec<(u16, f32)> = (0..).zip(&truth.subcategories).map(|(no, place)| (no, place.weight)).collect();
+    places.retain(|(no, _)| of(*no).len() >= FASHION_FAVOURITES / FASHION_NEEDS);
+    places.sort_by(|a, b| a.1.total_cmp(&b.1).then(a.0.cmp(&b.0)));
+    places.truncate(FASHION_NEEDS);
+    let share = 1.0 / places.len().max(1) as f32;
+    let needs: Vec<(u16, f32)> = places.iter().map(|(no, _)| (*no, share)).collect();
+    let mut liked: Vec<ProductNo> = needs.iter().flat_map(|(no, _)| of(*no)).collect();
+    let popularity = |no: &ProductNo| truth.product(*no).map_or(0.0, |product| product.popularity);
+    liked.sort_by(|a, b| popularity(a).total_cmp(&popularity(b)).then(a.cmp(b)));
+    liked.truncate(FASHION_FAVOURITES);
+    let tastes: Vec<_> = liked.iter().filter_map(|no| Some((1.0, truth.product(*no)?.taste))).collect();
+    Tastes {
+        taste: mix(&tastes),
+        needs,
+        favourites: liked.into_iter().map(|product| Favourite { product, weight: 1.0 }).collect(),
+        habits: Vec::new(),
+    }
 }
 
 /// How many of a product a customer usually takes.

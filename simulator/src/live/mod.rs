@@ -146,7 +146,7 @@ impl Run {
                 && truth.changes_taste(customer, &TasteChange { day: 0, share: change.share })
         });
         match of_run {
-            Some(change) if change.fashion => truth.fashionable_tastes(customer),
+            Some(change) if change.fashion => Some(truth.fashionable_tastes()),
             Some(_) => truth.changed_tastes(customer),
             None => of_history.then(|| truth.changed_tastes(customer)).flatten(),
         }

@@ -192,10 +192,9 @@ impl Truth {
         people::changes_taste(self.spec.seed, customer, change.share)
     }
 
-    /// What a customer likes once a fashion has come.
-    pub fn fashionable_tastes(&self, customer: CustomerNo) -> Option<Tastes<ProductNo>> {
-        let customer_truth = self.customer(customer)?;
-        Some(people::fashionable_tastes(self, customer_truth))
+    /// What everybody likes once a fashion has come.
+    pub fn fashionable_tastes(&self) -> Tastes<ProductNo> {
+        people::fashionable_tastes(self)
     }
 
     /// What a customer likes after their taste has changed.

@@ -1,6 +1,6 @@
 //! Version numbers in a store of many, and what a Job leaves behind.
 
-use crate::shop::{Shop, folder, outcome, run, seed};
+use crate::shop::{DAY_S, LAST_S, Shop, folder, outcome, run, seed};
 
 #[test]
 fn a_taken_version_number_is_said_with_the_highest_before_anything_is_trained() {
@@ -41,4 +41,38 @@ fn a_taken_version_number_is_said_with_the_highest_before_anything_is_trained() 
     }
     assert!(train("4", "0", &[]).status.success());
     assert_eq!(run(folder.path(), &["--store", "store", "--namespace", "../x"]).status.code(), Some(2));
+}
+
+/// The active version was fitted on everything until it was trained; a twin of the new one that knew no more must be as good, where
+/// nothing but newer orders is new.
+#[test]
+fn the_active_version_is_compared_with_a_twin_that_knew_no_more() {
+    for architecture in ["Rules", "Hybrid"] {
+        let shop = Shop::new(seed());
+        let folder = folder(&shop);
+        let first = run(folder.path(), &["--out", "v1", "--architecture", architecture]);
+        assert!(first.status.success(), "{}", String::from_utf8_lossy(&first.stderr));
+        // A year later the last forty days' orders come again.
+        Shop { copied_from_s: LAST_S - 40 * DAY_S, ..shop }.write(&folder.path().join("data"));
+        let active = format!("file://{}", folder.path().join("v1").display());
+        let arguments = ["--out", "v2", "--version", "2", "--architecture", architecture, "--active", &active];
+        let second = run(folder.path(), &arguments);
+        assert!(second.status.success(), "{}", String::from_utf8_lossy(&second.stderr));
+        let manifest = std::fs::read(folder.path().join("v2/manifest.json")).unwrap();
+        let manifest: serde_json::Value = serde_json::from_slice(&manifest).unwrap();
+        let metric = |name: &str| {
+            let found = manifest["metrics"].as_array().unwrap().iter();
+            let mut found = found.filter(|metric| metric["split"] == "unseen" && metric["name"] == name);
+            found.next().unwrap_or_else(|| panic!("no {name} on unseen orders: {}", manifest["metrics"])).clone()
+        };
+        for name in ["ndcg@10", "recall@10", "hit_rate@10"] {
+            let (own, other) = (metric(name), metric(&format!("{name}.active")));
+            assert!(own["n"].as_u64().unwrap() >= 30 && own["n"] == other["n"]);
+            let (own, other) = (own["value"].as_f64().unwrap(), other["value"].as_f64().unwrap());
+            // Tuned on newer orders it may be better, but not worse.
+            assert!(other > 0.1 && own > 0.9 * other, "{architecture} {name}: {own} and {other}");
+        }
+        let card = std::fs::read_to_string(folder.path().join("v2/card.md")).unwrap();
+        assert!(card.contains("active shop-v1"), "{card}");
+    }
 }
