@@ -342,6 +342,7 @@ fn reactions_follow_the_acceptance_probabilities() {
             suggested_quantity: 2.0,
             in_cart: 0.0,
             has_offer: false,
+            price_ratio: 1.0,
             instead_of: None,
         };
         let likely = shopper.acceptance(&suggestion, &situation) * Truth::attention(rank);

@@ -142,7 +142,7 @@ async fn end(up: &Up, folder: &Path) -> End {
             .iter()
             .map(|(name, object)| (name.clone(), text(object, "/sha256")));
         // The card tells the time of its training.
-        let digests = digests.filter(|(name, _)| name.ends_with(".safetensors") || name.ends_with(".zst")).collect();
+        let digests = digests.filter(|(name, _)| !name.starts_with("card") && name != "report").collect();
         versions.insert(
             text(version, "/metadata/name"),
             (text(version, "/status/phase"), text(version, "/spec/trigger/type"), digests),

@@ -227,7 +227,7 @@ impl Learner<'_> {
         let Some(active) = &self.active else { return Ok((tuned, false)) };
         let from_s = tune::unseen(active, window);
         let (before, inside) = data.sales.view().split_at(from_s);
-        if inside.len() > 0 {
+        if !inside.is_empty() {
             let mut twin = tune::fit_before(data, before, &tuned.settings, &self.options.hyper);
             self.progress.advance(1);
             self.add_learned(&mut twin, data, before, Phase::Compare, keeps_deep(&tuned))?;

@@ -46,7 +46,7 @@ impl Teller {
         let mut line = String::new();
         for (_, version, share) in course {
             if version != last {
-                line.push_str(&format!(" {version} "));
+                line.extend([" ", version, " "]);
                 last = version;
             }
             let bars = ['\u{2581}', '\u{2582}', '\u{2583}', '\u{2584}', '\u{2585}', '\u{2586}', '\u{2587}', '\u{2588}'];
