@@ -42,38 +42,33 @@ pub(crate) fn second_tastes(truth: &Truth, no: CustomerNo, customer: &CustomerTr
     tastes(truth, customer.trade, &centre, &mut roll)
 }
 
-/// Subcategories and products of a fashion.
-const FASHION_NEEDS: usize = 3;
-const FASHION_FAVOURITES: usize = 14;
+/// Products of a fashion.
+const FASHION_FAVOURITES: usize = 16;
 
-/// The tastes of a fashion: everybody wants the same few things, of what was bought least until then, and nothing out of habit.
+/// The tastes of a fashion: everybody wants the same few things, those that were bought least until then, and nothing out of habit.
 pub(crate) fn fashionable_tastes(truth: &Truth) -> Tastes<ProductNo> {
     let day = f64::from(truth.spec.days);
     let season = truth.spec.day_of_year(day);
-    let is_there = |product: &ProductTruth<ProductNo>| {
-        product.on_sale(day) && !product.out_of_stock(day) && product.season.factor(season) >= 0.8
+    let sought = |product: &ProductTruth<ProductNo>| {
+        let place = truth.subcategories.get(usize::from(product.subcategory)).map_or(0.0, |place| place.weight);
+        product.popularity * place
     };
-    let of = |subcategory: u16| {
-        let all =
-            (0..).zip(&truth.products).filter(|(_, product)| product.subcategory == subcategory && is_there(product));
-        all.map(|(no, _): (ProductNo, _)| no).collect::<Vec<_>>()
-    };
-    let mut places: Vec<(u16, f32)> = (0..).zip(&truth.subcategories).map(|(no, place)| (no, place.weight)).collect();
-    places.retain(|(no, _)| of(*no).len() >= FASHION_FAVOURITES / FASHION_NEEDS);
-    places.sort_by(|a, b| a.1.total_cmp(&b.1).then(a.0.cmp(&b.0)));
-    places.truncate(FASHION_NEEDS);
-    let share = 1.0 / places.len().max(1) as f32;
-    let needs: Vec<(u16, f32)> = places.iter().map(|(no, _)| (*no, share)).collect();
-    let mut liked: Vec<ProductNo> = needs.iter().flat_map(|(no, _)| of(*no)).collect();
-    let popularity = |no: &ProductNo| truth.product(*no).map_or(0.0, |product| product.popularity);
-    liked.sort_by(|a, b| popularity(a).total_cmp(&popularity(b)).then(a.cmp(b)));
+    let mut liked: Vec<(ProductNo, f32)> = (0..)
+        .zip(&truth.products)
+        .filter(|(_, product)| {
+            product.on_sale(day) && !product.out_of_stock(day) && product.season.factor(season) >= 0.8
+        })
+        .map(|(no, product)| (no, sought(product)))
+        .collect();
+    liked.sort_by(|a, b| a.1.total_cmp(&b.1).then(a.0.cmp(&b.0)));
     liked.truncate(FASHION_FAVOURITES);
-    let tastes: Vec<_> = liked.iter().filter_map(|no| Some((1.0, truth.product(*no)?.taste))).collect();
+    let parts: Vec<_> = liked.iter().filter_map(|(no, _)| Some((1.0, truth.product(*no)?.taste))).collect();
     Tastes {
-        taste: mix(&tastes),
-        needs,
-        favourites: liked.into_iter().map(|product| Favourite { product, weight: 1.0 }).collect(),
+        taste: mix(&parts),
+        needs: Vec::new(),
+        favourites: liked.into_iter().map(|(product, _)| Favourite { product, weight: 1.0 }).collect(),
         habits: Vec::new(),
+        exclusive: true,
     }
 }
 
@@ -151,7 +146,7 @@ fn tastes(truth: &Truth, trade: bool, centre: &[f32; DIMENSIONS], roll: &mut Dic
             quantity: usual_quantity(trade, item.pack, item.price_cents, roll),
         });
     }
-    Tastes { taste, needs, favourites, habits }
+    Tastes { taste, needs, favourites, habits, exclusive: false }
 }
 
 pub(crate) fn people(truth: &Truth, places: &[Place], city_weights: &[f32]) -> People {

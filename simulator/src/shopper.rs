@@ -67,9 +67,9 @@ pub struct Shopper<'a> {
     pub tastes: Option<&'a Tastes<ProductNo>>,
 }
 
-/// Of what is looked at and not taken, the share that is clicked at most, and the interest at which half of that is.
-const CLICK_SHARE: f64 = 0.24;
-const HALF_INTEREST: f64 = 0.05;
+/// Of what is looked at and not taken, the share that is clicked: so many times what the interest in it is, and so much at most.
+const CLICKS_BY_INTEREST: f64 = 1.5;
+const CLICK_SHARE: f64 = 0.3;
 /// Of what is looked at and not taken, the share that is declined outright.
 const DECLINE_SHARE: f64 = 0.06;
 /// A price may be so much above the shop's own before anybody minds.
@@ -126,7 +126,7 @@ impl<'a> Shopper<'a> {
                     Reaction::Accepted { quantity: suggestion.suggested_quantity.max(1.0) }
                 } else if else_does < DECLINE_SHARE * annoyance(situation.placement) {
                     Reaction::Declined
-                } else if else_does > 1.0 - CLICK_SHARE * interest / (interest + HALF_INTEREST) {
+                } else if else_does > 1.0 - (CLICKS_BY_INTEREST * interest).min(CLICK_SHARE) {
                     Reaction::Clicked
                 } else {
                     Reaction::Passed

@@ -83,6 +83,16 @@ fn ended(model: &Value, versions: &[Value], name: &str) -> Option<String> {
     Some(why)
 }
 
+/// Until the version is trained. The customers pause meanwhile: on two cores they and the training would keep each other waiting.
+async fn trained(tell: &Teller, machine: &mut Machine, name: &str) -> Result<()> {
+    let is_over = |_: &Value, versions: &[Value]| {
+        let version = versions.iter().find(|version| text_at(version, "/metadata/name") == name)?;
+        ["Ready", "Failed"].contains(&text_at(version, "/status/phase").as_str()).then_some(())
+    };
+    machine.until(tell, PATIENCE, is_over).await?;
+    Ok(())
+}
+
 fn learned_from(artifact: &Path) -> Result<u64> {
     let text = std::fs::read(artifact.join("manifest.json"))?;
     let manifest: Value = serde_json::from_slice(&text)?;
@@ -103,9 +113,13 @@ pub async fn feedback(tell: &mut Teller, stage: &Stage, machine: &mut Machine) -
         thousands(report.events_accepted),
         thousands(report.orders)
     ));
+    let first = crowd.stop().await?;
     machine.retrain("with-feedback").await?;
+    trained(tell, machine, "shop-v2").await?;
+    let crowd = stage.crowd(&url, false, 11);
     let end = machine.until(tell, PATIENCE, |model, versions| ended(model, versions, "shop-v2")).await?;
     let report = crowd.stop().await?;
+    shopped(tell, &first);
     shopped(tell, &report);
     let (one, two) =
         (learned_from(&machine.artifact("shop-v1").await?)?, learned_from(&machine.artifact("shop-v2").await?)?);
@@ -170,9 +184,10 @@ pub async fn defect(tell: &mut Teller, stage: &Stage, machine: &mut Machine) -> 
     let before = text_at(&machine.model().await?, "/status/activeVersion");
     apply_with_data(stage, machine, &wrong).await?;
     let url = machine.router().await?;
-    let crowd = stage.crowd(&url, false, 2);
     machine.retrain("prices-in-pence").await?;
     let version = "shop-v3";
+    trained(tell, machine, version).await?;
+    let crowd = stage.crowd(&url, false, 2);
     let began = machine
         .until(tell, PATIENCE, |model, versions| {
             let is_shown =
@@ -269,7 +284,7 @@ pub async fn drift(tell: &mut Teller, stage: &Stage, machine: &mut Machine) -> R
     let before = text_at(&machine.model().await?, "/status/activeVersion");
     let known = text_at(&machine.model().await?, "/status/latestVersion");
     let crowd = stage.crowd(&url, false, 4);
-    wait(65).await;
+    wait(62).await;
     let calm = Timestamp::now();
     let usual = machine.click_through(&before, began, calm).await?.unwrap_or_default();
     let is_quiet = text_at(&machine.model().await?, "/status/latestVersion") == known;
@@ -305,6 +320,9 @@ pub async fn drift(tell: &mut Teller, stage: &Stage, machine: &mut Machine) -> R
         &format!("after {seen_after} s drift was found, and {version} is being trained: {kind}, {why}"),
         kind == "Drift",
     );
+    let mut changed_report = crowd.stop().await?;
+    trained(tell, machine, &version).await?;
+    let crowd = stage.crowd(&url, true, 6);
     let end = machine.until(tell, PATIENCE, |model, versions| ended(model, versions, &version)).await?;
     let promoted = Timestamp::now();
     let low = machine.click_through(&before, changed, promoted).await?.unwrap_or_default();
@@ -314,7 +332,9 @@ pub async fn drift(tell: &mut Teller, stage: &Stage, machine: &mut Machine) -> R
     );
     wait(40).await;
     let now = machine.click_through(&version, promoted, Timestamp::now()).await?.unwrap_or_default();
-    let changed_report = crowd.stop().await?;
+    let last = crowd.stop().await?;
+    changed_report.recommendations.requests += last.recommendations.requests;
+    changed_report.recommendation_errors.extend(last.recommendation_errors);
     tell.say(&format!("   click-through before {}", percent(usual)));
     tell.say(&format!("   with the new tastes, {before} {}", percent(low)));
     tell.say(&format!("   with the new tastes, {version} {}", percent(now)));

@@ -241,7 +241,7 @@ async fn data(tell: &mut Teller, args: &DemoArgs, dataset: &Path) -> Result<()> 
 fn gift_shop(seed: u64) -> Result<WorldSpec> {
     const DAYS: u32 = 60;
     let today = jiff::Zoned::now().with_time_zone(jiff::tz::TimeZone::UTC).date();
-    let mut spec = WorldSpec::new(Preset::GiftShop, 4_000, 800, DAYS, seed);
+    let mut spec = WorldSpec::new(Preset::GiftShop, 2_000, 600, DAYS, seed);
     spec.start = today.checked_sub(jiff::Span::new().days(i64::from(DAYS)))?;
     Ok(spec)
 }

@@ -94,7 +94,8 @@ impl Truth {
         };
         let twice = if already { 0.25 } else { 1.0 };
         let stock = if item.out_of_stock(situation.day) { 0.1 } else { 1.0 };
-        (FLOOR + (1.0 - none) * pull.willing * openness * season * price * twice * stock).min(CEILING)
+        let craze = craze(tastes, product);
+        ((FLOOR + (1.0 - none) * pull.willing * openness * season * price * twice * stock) * craze).min(CEILING)
     }
 
     fn need_pull(tastes: Option<&Tastes<ProductNo>>, product: ProductNo, item: &ProductTruth<ProductNo>) -> f64 {
@@ -169,13 +170,20 @@ impl Truth {
         let sensitive = customer.map_or(0.6, |customer| f64::from(customer.price_sensitivity));
         let dearer = f64::from(new.price_cents as f32 / old.price_cents as f32).ln().max(0.0);
         let openness = customer.map_or(0.6, |customer| f64::from(customer.openness));
-        (FLOOR + 0.3 * openness * (fit * 0.7).exp() * (-1.5 * sensitive * dearer).exp()).min(CEILING)
+        let craze = craze(tastes, better);
+        ((FLOOR + 0.3 * openness * (fit * 0.7).exp() * (-1.5 * sensitive * dearer).exp()) * craze).min(CEILING)
     }
 
     /// Probability that an item at a rank (from 1) is looked at at all.
     pub fn attention(rank: u32) -> f64 {
         0.93_f64.powi(rank.saturating_sub(1).min(200) as i32)
     }
+}
+
+/// Who is after a few things only takes those the more readily, and hardly looks at anything else.
+fn craze(tastes: Option<&Tastes<ProductNo>>, product: ProductNo) -> f64 {
+    let Some(tastes) = tastes.filter(|tastes| tastes.exclusive) else { return 1.0 };
+    if tastes.favourites.iter().any(|one| one.product == product) { 3.0 } else { 0.1 }
 }
 
 /// A habit pulls when what was bought is used up.

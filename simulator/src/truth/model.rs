@@ -114,6 +114,9 @@ pub struct Tastes<P> {
     pub needs: Vec<(u16, f32)>,
     pub favourites: Vec<Favourite<P>>,
     pub habits: Vec<Habit<P>>,
+    /// Hardly anything else is looked at.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub exclusive: bool,
 }
 
 impl<P> Tastes<P> {
@@ -126,7 +129,7 @@ impl<P> Tastes<P> {
             Ok(Habit { product: name(product)?, interval_days, quantity })
         });
         let habits = habits.collect::<Result<_, E>>()?;
-        Ok(Tastes { taste: self.taste, needs: self.needs, favourites, habits })
+        Ok(Tastes { taste: self.taste, needs: self.needs, favourites, habits, exclusive: self.exclusive })
     }
 }
 
