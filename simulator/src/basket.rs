@@ -121,7 +121,7 @@ pub(crate) fn plan(market: &Market, visitor: &Visitor<'_>, purchase: &Purchase<'
 fn needed(market: &Market, visitor: &Visitor<'_>, day_of_year: f32, dice: &mut Dice) -> Option<ProductNo> {
     let truth = &market.truth;
     let tastes = visitor.tastes;
-    if chance(dice, 0.45) {
+    if tastes.exclusive || chance(dice, 0.45) {
         let in_season = |product: ProductNo| truth.product(product).map_or(0.0, |item| item.season.factor(day_of_year));
         return pick_weighted(dice, &tastes.favourites, |one| one.weight * in_season(one.product))
             .map(|one| one.product);

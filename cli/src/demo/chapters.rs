@@ -21,7 +21,7 @@ use crate::up::objects::text_at;
 /// Long enough for a training and a canary on a slow machine.
 const PATIENCE: Duration = Duration::from_secs(600);
 /// Visits that begin in a second; each asks about five times.
-const VISITS: f64 = 8.0;
+const VISITS: f64 = 14.0;
 
 /// Where the story's things are.
 pub struct Stage {
