@@ -172,7 +172,7 @@ async fn promotion_death_and_abort_under_load() {
     let seen = std::mem::take(&mut *seen.lock().unwrap());
     let mut changes: HashMap<(String, String), u32> = HashMap::new();
     let mut odd = Vec::new();
-    for (unit, answers) in seen.iter() {
+    for (unit, answers) in &seen {
         let mut answers = answers.clone();
         answers.sort();
         let mut moves = Vec::new();
