@@ -31,6 +31,9 @@ pub struct SimulateArgs {
     taste_change_after: Option<u64>,
     #[arg(long, default_value_t = 0.5)]
     taste_change_share: f32,
+    /// Fill up again what was bought
+    #[arg(long)]
+    restock: bool,
     /// All of them come to like the same
     #[arg(long)]
     fashion: bool,
@@ -48,6 +51,7 @@ pub async fn simulate(args: SimulateArgs) -> Result<i32> {
     spec.visits_per_s = args.rate;
     spec.duration = args.seconds.map(Duration::from_secs);
     spec.seed = args.seed;
+    spec.restock = args.restock;
     let share = args.taste_change_share;
     spec.taste_change = args.taste_change_after.map(|after| LiveTasteChange {
         after: Duration::from_secs(after),

@@ -45,10 +45,10 @@ describe.runIf(inject("development"))("with the objects of the development serve
   test("status shows as it changes, without a reload", async () => {
     const page = await start();
     await page.evaluate("globalThis.sameDocument = true");
-    await patch(`${MODEL}/status`, { status: { rollout: { step: "half", weight: 50, heldReason: "held by the test", lastGate: { name: "latency-p99", verdict: "Fail", value: "212", threshold: "150" } } } });
+    await patch(`${MODEL}/status`, { status: { rollout: { step: "half", weight: 50, heldReason: "held by the test", gates: [{ name: "latency-p99", verdict: "Fail", value: "212", low: "190", high: "233", threshold: "150", samples: 5012 }] } } });
     await page.getByText("held by the test").waitFor();
     expect(await page.locator('.steps [aria-current="step"]').textContent()).toContain("50 %");
-    expect(await page.getByTestId("gate").textContent()).toMatch(/latency-p99 Fail 212 limit 150/);
+    expect(await page.getByTestId("gate").textContent()).toMatch(/latency-p99212190 to 2331505,?012Fail/);
     expect(await page.evaluate("globalThis.sameDocument")).toBe(true);
     await patch(`${MODEL}/status`, { status: { rollout: { step: "quarter", weight: 25, heldReason: null } } });
     await page.getByText("held by the test").waitFor({ state: "detached" });

@@ -53,6 +53,9 @@ fn shopped(tell: &mut Teller, report: &LiveReport) {
         latency.p99_ms
     ));
     let failed = report.recommendation_errors.values().sum::<u64>();
+    if failed > 0 {
+        tell.say(&format!("   {:?}: {}", report.recommendation_errors, report.first_error.as_deref().unwrap_or("?")));
+    }
     tell.check(
         &format!("every one of {} questions was answered, none failed", thousands(asked.requests)),
         failed == 0 && asked.requests > 0,

@@ -27,6 +27,7 @@ impl Crowd {
         let mut spec = LiveSpec::new(url);
         spec.visits_per_s = mood.visits_per_s;
         spec.seed = seed;
+        spec.restock = true;
         spec.taste_change =
             mood.has_changed.then_some(LiveTasteChange { after: std::time::Duration::ZERO, share: 1.0, fashion: true });
         let cancel = CancellationToken::new();

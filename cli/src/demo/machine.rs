@@ -53,6 +53,9 @@ impl Machine {
         for event in machine.client.events().await? {
             machine.told.insert(key(&event));
         }
+        if let Ok(model) = machine.model().await {
+            machine.judged = judged(&model).unwrap_or_default();
+        }
         Ok(machine)
     }
 
@@ -96,6 +99,22 @@ impl Machine {
         let url = text_at(&self.model().await?, "/status/url");
         anyhow::ensure!(!url.is_empty(), "the model has no address yet");
         Ok(url)
+    }
+
+    /// Until the router answers a question: what the status says may be of before a restart.
+    pub async fn answers(&self) -> Result<()> {
+        let url = format!("{}/v1/recommendations", self.router().await?);
+        let until = Instant::now() + Duration::from_secs(60);
+        loop {
+            let ask = self.client.http.post(&url).json(&serde_json::json!({"placement": "home", "session_id": "demo"}));
+            match ask.send().await.and_then(reqwest::Response::error_for_status) {
+                Ok(_) => return Ok(()),
+                Err(error) if Instant::now() > until => {
+                    return Err(error).context("the router does not answer: see `endcap logs shop router-0`");
+                }
+                Err(_) => tokio::time::sleep(LOOK_EVERY).await,
+            }
+        }
     }
 
     /// Where a version's artifact is.
@@ -149,14 +168,9 @@ impl Machine {
     /// Says the gates of the last window, once.
     fn gates(&mut self, tell: &Teller, model: &Value) {
         let gates = model.pointer("/status/rollout/gates").and_then(Value::as_array).cloned().unwrap_or_default();
-        let Some(first) = gates.first() else { return };
-        let version = text_at(model, "/status/rollout/version");
-        let window = first.get("window").and_then(Value::as_i64).unwrap_or(0);
-        let judged = format!("{version} {window}");
-        if judged == self.judged {
-            return;
-        }
+        let Some(judged) = judged(model).filter(|judged| *judged != self.judged) else { return };
         self.judged = judged;
+        let window = gates.first().and_then(|gate| gate.get("window")?.as_i64()).unwrap_or(0);
         for gate in &gates {
             let text = |key: &str| gate.get(key).and_then(Value::as_str).unwrap_or("-").to_owned();
             let samples = gate.get("samples").and_then(Value::as_i64).unwrap_or(0);
@@ -198,6 +212,12 @@ impl Machine {
         let shares = sums.into_iter().filter(|(_, (_, lists))| *lists >= 30);
         Ok(shares.map(|((start, version), (clicked, lists))| (start, version, clicked as f64 / lists as f64)).collect())
     }
+}
+
+/// Which window of which version was judged last.
+fn judged(model: &Value) -> Option<String> {
+    let window = model.pointer("/status/rollout/gates/0/window")?.as_i64()?;
+    Some(format!("{} {window}", text_at(model, "/status/rollout/version")))
 }
 
 fn key(event: &Value) -> String {

@@ -128,6 +128,7 @@ pub async fn demo(args: DemoArgs) -> Result<i32> {
         }
         let is_serving = machine.until(&tell, Duration::from_secs(120), |model, _| serves(model)).await?;
         is_serving.context("the model did not become ready: see its events with `endcap events`")?;
+        machine.answers().await?;
         let stage = match world.take() {
             Some(stage) => stage,
             None => set_up(&args, &folder, &manifests).await?,

@@ -111,7 +111,7 @@ export interface components {
                      */
                     compare?: "Absolute" | "VsActive";
                     /**
-                     * @description Confidence of the verdict over the whole rollout: the error is spent over its windows and gates.
+                     * @description Confidence of the verdict over the whole rollout, however many windows it takes.
                      * @default 0.99
                      */
                     confidence?: string;
@@ -275,6 +275,36 @@ export interface components {
                  * @description When it ends at the latest.
                  */
                 endsAt?: string;
+                /** @description The guardrails of the last window. */
+                guardrails?: {
+                    /** @description Whether it is only reported. */
+                    dryRun?: boolean;
+                    /** @description Upper end of its interval. */
+                    high?: string;
+                    /** @description Lower end of its interval. */
+                    low?: string;
+                    /** @description Name of the gate. */
+                    name: string;
+                    /**
+                     * Format: int64
+                     * @description How many requests it rests on.
+                     */
+                    samples?: number;
+                    /** @description What it was held against. */
+                    threshold?: string;
+                    /** @description What was measured. */
+                    value?: string;
+                    /**
+                     * @description Only Pass moves forward, only Fail counts to a rollback.
+                     * @enum {string}
+                     */
+                    verdict: "Pass" | "Fail" | "Inconclusive";
+                    /**
+                     * Format: int32
+                     * @description The number of the window in the rollout.
+                     */
+                    window?: number;
+                }[];
                 /**
                  * Format: int64
                  * @description The generation of the spec that this status speaks of.
@@ -285,6 +315,11 @@ export interface components {
                  * @enum {string}
                  */
                 phase?: "Pending" | "Running" | "Stopping" | "Completed" | "Failed" | null;
+                /**
+                 * Format: int32
+                 * @description How often the sample ratio was looked at.
+                 */
+                ratioLooks?: number;
                 /**
                  * Format: int64
                  * @description Units that each arm needs for the power that was asked for.
@@ -297,6 +332,67 @@ export interface components {
                  * @description When it began.
                  */
                 startedAt?: string;
+                /** @description The guardrails' window. */
+                window?: {
+                    /** @description Counts when evidence began. */
+                    baseline?: {
+                        /** @description active, candidate, or the name of an experiment's arm. */
+                        arm: string;
+                        /**
+                         * Format: int64
+                         * @description Answers without an item.
+                         */
+                        empty: number;
+                        /**
+                         * Format: int64
+                         * @description Of them, those that the version did not answer.
+                         */
+                        errors: number;
+                        /**
+                         * Format: int64
+                         * @description Of them, those that another rung answered.
+                         */
+                        fallback: number;
+                        /** @description Answers by latency, as the routers' histogram. */
+                        latency?: number[];
+                        /**
+                         * Format: int64
+                         * @description Questions of its units.
+                         */
+                        requests: number;
+                        /** @description The version. */
+                        version: string;
+                    }[];
+                    /** @description The series of counts that the baseline belongs to; another one means that counting began anew. */
+                    epoch: string;
+                    /** @description Numbers of the last windows that failed. */
+                    failed?: number[];
+                    /**
+                     * Format: date-time
+                     * @description When a window last closed with a verdict on every gate.
+                     */
+                    judgedAt?: string;
+                    /**
+                     * Format: int32
+                     * @description Number of the window in the rollout, from 1.
+                     */
+                    number: number;
+                    /**
+                     * Format: int64
+                     * @description Requests of the candidate when the window was opened, since the epoch.
+                     */
+                    samplesAt: number;
+                    /**
+                     * Format: date-time
+                     * @description When evidence began to be counted.
+                     */
+                    since: string;
+                    /**
+                     * Format: date-time
+                     * @description When it was opened.
+                     */
+                    startedAt: string;
+                };
                 /** @description The arm that won. */
                 winner?: string;
             };
@@ -559,7 +655,7 @@ export interface components {
                         max?: string;
                         /** @description By how many percent it may be worse than the active version's on the same data. */
                         maxRegressionPercent?: string;
-                        /** @description The figure, as the evaluation names it: ndcg@10, recall@20, coverage@100. */
+                        /** @description The figure, as the evaluation names it: ndcg@10, recall@10, hit_rate@10. Only ndcg@10 is also measured of the active version, for maxRegressionPercent. */
                         metric: string;
                         /** @description It must not be below. */
                         min?: string;
@@ -567,19 +663,61 @@ export interface components {
                         name: string;
                     }[];
                     /**
-                     * @description Refuse to compare figures that were measured on different data.
-                     * @default true
+                     * @description Refuse a version where maxRegressionPercent cannot be judged because too few orders came after the active version was trained. Otherwise it passes with a word about it, and the canary decides.
+                     * @default false
                      */
                     requireSameDataset?: boolean;
                     /**
-                     * @description The split of the evaluation that counts.
-                     * @default test
+                     * @description The split of the evaluation that min and max are held against: validation, the newest orders, which the evaluated model had not seen.
+                     * @default validation
                      */
                     split?: string;
                 };
                 /**
                  * @description What is measured while a candidate takes traffic.
-                 * @default {}
+                 * @default {
+                 *       "gates": [
+                 *         {
+                 *           "name": "success-rate",
+                 *           "builtin": "SuccessRate",
+                 *           "compare": "Absolute",
+                 *           "min": "0.995",
+                 *           "confidence": "0.99",
+                 *           "dryRun": false
+                 *         },
+                 *         {
+                 *           "name": "latency-p99",
+                 *           "builtin": "LatencyP99",
+                 *           "compare": "VsActive",
+                 *           "max": "150",
+                 *           "maxRegressionPercent": "50",
+                 *           "confidence": "0.99",
+                 *           "dryRun": false
+                 *         },
+                 *         {
+                 *           "name": "empty-results",
+                 *           "builtin": "EmptyResultRate",
+                 *           "compare": "Absolute",
+                 *           "max": "0.01",
+                 *           "confidence": "0.99",
+                 *           "dryRun": false
+                 *         },
+                 *         {
+                 *           "name": "fallbacks",
+                 *           "builtin": "FallbackRate",
+                 *           "compare": "Absolute",
+                 *           "max": "0.01",
+                 *           "confidence": "0.99",
+                 *           "dryRun": false
+                 *         }
+                 *       ],
+                 *       "interval": "30s",
+                 *       "minSamples": 500,
+                 *       "noData": "Hold",
+                 *       "maxHold": "24h",
+                 *       "failureLimit": 2,
+                 *       "failureWindow": 5
+                 *     }
                  */
                 online?: {
                     /**
@@ -645,7 +783,7 @@ export interface components {
                          */
                         compare?: "Absolute" | "VsActive";
                         /**
-                         * @description Confidence of the verdict over the whole rollout: the error is spent over its windows and gates.
+                         * @description Confidence of the verdict over the whole rollout, however many windows it takes.
                          * @default 0.99
                          */
                         confidence?: string;
@@ -1878,6 +2016,8 @@ export interface components {
                     cooldownUntil?: string;
                     /** @description GPU hours in the budget's window. */
                     gpuHoursInWindow?: string;
+                    /** @description spec.retraining.trigger when it was last honoured. */
+                    handledToken?: string;
                     /** @description What started the last training. */
                     lastTrigger?: {
                         /** @description What it said. */
@@ -1898,23 +2038,72 @@ export interface components {
                      * @description When the schedule fires next.
                      */
                     nextSchedule?: string;
+                    /** @description A training that was decided on and whose version is about to be created. */
+                    pending?: {
+                        /** @description What it said. */
+                        reason: string;
+                        /**
+                         * Format: date-time
+                         * @description When it was decided.
+                         */
+                        time: string;
+                        /** @description Value of spec.retraining.trigger when it was manual. */
+                        token?: string;
+                        /**
+                         * @description Kind of the trigger.
+                         * @enum {string}
+                         */
+                        type: "Manual" | "Schedule" | "Drift" | "NewData" | "Initial";
+                        /**
+                         * Format: int32
+                         * @description Number of the version.
+                         */
+                        version: number;
+                    };
                     /**
                      * Format: int32
                      * @description Trainings in the budget's window.
                      */
                     runsInWindow?: number;
+                    /** @description Why the last trigger started nothing. */
+                    skipped?: string;
                 };
+                /** @description spec.rollout.retryToken when it was last honoured. */
+                retryTokenSeen?: string;
                 /** @description The rollout that is under way. */
                 rollout?: {
+                    /** @description Who asked for it: a name, policy, or unknown. */
+                    by?: string;
                     /**
                      * Format: date-time
-                     * @description When the step is given up.
+                     * @description When the candidate must be ready, or when the previous version is let go.
                      */
                     deadline?: string;
-                    /** @description Why the weight is held. */
-                    heldReason?: string;
-                    /** @description The gate that was judged last. */
-                    lastGate?: {
+                    /** @description Why the candidate is taken back. */
+                    ending?: {
+                        /**
+                         * @description How it will stand in the history.
+                         * @enum {string}
+                         */
+                        outcome: "Promoted" | "RolledBack" | "Aborted" | "Superseded";
+                        /** @description What made the operator do so, with numbers. */
+                        reason: string;
+                        /**
+                         * @description Whether it may be tried again without a change of the spec.
+                         * @default false
+                         */
+                        rejected?: boolean;
+                    };
+                    /** @description The version that serves everybody else. */
+                    from?: string;
+                    /** @description The gates of the last window. */
+                    gates?: {
+                        /** @description Whether it is only reported. */
+                        dryRun?: boolean;
+                        /** @description Upper end of its interval. */
+                        high?: string;
+                        /** @description Lower end of its interval. */
+                        low?: string;
                         /** @description Name of the gate. */
                         name: string;
                         /**
@@ -1933,10 +2122,49 @@ export interface components {
                         verdict: "Pass" | "Fail" | "Inconclusive";
                         /**
                          * Format: int32
-                         * @description The number of the window in this step.
+                         * @description The number of the window in the rollout.
+                         */
+                        window?: number;
+                    }[];
+                    /** @description Why the weight is held. */
+                    heldReason?: string;
+                    /** @description The gate that was judged last. */
+                    lastGate?: {
+                        /** @description Whether it is only reported. */
+                        dryRun?: boolean;
+                        /** @description Upper end of its interval. */
+                        high?: string;
+                        /** @description Lower end of its interval. */
+                        low?: string;
+                        /** @description Name of the gate. */
+                        name: string;
+                        /**
+                         * Format: int64
+                         * @description How many requests it rests on.
+                         */
+                        samples?: number;
+                        /** @description What it was held against. */
+                        threshold?: string;
+                        /** @description What was measured. */
+                        value?: string;
+                        /**
+                         * @description Only Pass moves forward, only Fail counts to a rollback.
+                         * @enum {string}
+                         */
+                        verdict: "Pass" | "Fail" | "Inconclusive";
+                        /**
+                         * Format: int32
+                         * @description The number of the window in the rollout.
                          */
                         window?: number;
                     };
+                    /**
+                     * @description How far the rollout is.
+                     * @enum {string}
+                     */
+                    phase: "Preparing" | "Stepping" | "Promoting" | "Cooling" | "RollingBack";
+                    /** @description It served before and needs no steps. */
+                    restoring?: boolean;
                     /**
                      * Format: date-time
                      * @description When the rollout began.
@@ -1946,7 +2174,7 @@ export interface components {
                     step?: string;
                     /**
                      * Format: date-time
-                     * @description When the step began.
+                     * @description When every live router served the step's weight.
                      */
                     stepStartedAt?: string;
                     /** @description The candidate. */
@@ -1956,6 +2184,67 @@ export interface components {
                      * @description Percent of the units that the candidate gets.
                      */
                     weight: number;
+                    /** @description The window that is being measured. */
+                    window?: {
+                        /** @description Counts when evidence began. */
+                        baseline?: {
+                            /** @description active, candidate, or the name of an experiment's arm. */
+                            arm: string;
+                            /**
+                             * Format: int64
+                             * @description Answers without an item.
+                             */
+                            empty: number;
+                            /**
+                             * Format: int64
+                             * @description Of them, those that the version did not answer.
+                             */
+                            errors: number;
+                            /**
+                             * Format: int64
+                             * @description Of them, those that another rung answered.
+                             */
+                            fallback: number;
+                            /** @description Answers by latency, as the routers' histogram. */
+                            latency?: number[];
+                            /**
+                             * Format: int64
+                             * @description Questions of its units.
+                             */
+                            requests: number;
+                            /** @description The version. */
+                            version: string;
+                        }[];
+                        /** @description The series of counts that the baseline belongs to; another one means that counting began anew. */
+                        epoch: string;
+                        /** @description Numbers of the last windows that failed. */
+                        failed?: number[];
+                        /**
+                         * Format: date-time
+                         * @description When a window last closed with a verdict on every gate.
+                         */
+                        judgedAt?: string;
+                        /**
+                         * Format: int32
+                         * @description Number of the window in the rollout, from 1.
+                         */
+                        number: number;
+                        /**
+                         * Format: int64
+                         * @description Requests of the candidate when the window was opened, since the epoch.
+                         */
+                        samplesAt: number;
+                        /**
+                         * Format: date-time
+                         * @description When evidence began to be counted.
+                         */
+                        since: string;
+                        /**
+                         * Format: date-time
+                         * @description When it was opened.
+                         */
+                        startedAt: string;
+                    };
                 };
                 /** @description The routing table and who has taken it. */
                 routing?: {

@@ -167,7 +167,7 @@ export interface components {
             by: components["schemas"]["By"];
             /**
              * Format: date-time
-             * @description The window as it was answered: widened to whole minutes, hours or days.
+             * @description The window as it was answered: widened to whole tens of seconds, minutes, hours or days.
              */
             from: string;
             /** @description Lists that coverage and diversity of every arm were taken from: a uniform sample of the same size. */
@@ -227,7 +227,7 @@ export interface components {
             too_old: number;
         };
         /** @enum {string} */
-        By: "minute" | "hour" | "day";
+        By: "ten_seconds" | "minute" | "hour" | "day";
         /** @description What was read. */
         CountsStatus: {
             /** Format: int64 */
@@ -845,7 +845,7 @@ export interface operations {
                 from?: string;
                 /** @description Now when missing. Exclusive. */
                 to?: string;
-                by?: "minute" | "hour" | "day";
+                by?: "ten_seconds" | "minute" | "hour" | "day";
                 version?: string;
                 arm?: string;
                 placement?: string;

@@ -77,6 +77,41 @@ function Traffic({ model }: { model: Model }) {
   );
 }
 
+type Verdicts = NonNullable<NonNullable<NonNullable<Model["status"]>["rollout"]>["gates"]>;
+
+/** What the last window measured of each gate, with its interval and its limit. */
+function Gates({ gates }: { gates: Verdicts }) {
+  const window = gates[0]?.window;
+  return (
+    <table className="grid" aria-label="Gates">
+      <thead>
+        <tr>
+          <th scope="col">Gates{window === undefined ? "" : `, window ${window}`}</th>
+          <th scope="col" className="num">measured</th>
+          <th scope="col" className="num">interval</th>
+          <th scope="col" className="num">limit</th>
+          <th scope="col" className="num">n</th>
+          <th scope="col">verdict</th>
+        </tr>
+      </thead>
+      <tbody>
+        {gates.map((gate) => (
+          <tr key={gate.name} data-testid="gate">
+            <th scope="row">{gate.name}</th>
+            <td className="num">{gate.value ?? "-"}</td>
+            <td className="num">{gate.low === undefined || gate.high === undefined ? "-" : `${gate.low} to ${gate.high}`}</td>
+            <td className="num">{gate.threshold ?? "-"}</td>
+            <td className="num">{gate.samples === undefined ? "-" : countOf(gate.samples)}</td>
+            <td>
+              <span className={`pill ${gate.verdict === "Pass" ? "good" : gate.verdict === "Fail" ? "bad" : "warn"}`}>{gate.verdict}</span>
+            </td>
+          </tr>
+        ))}
+      </tbody>
+    </table>
+  );
+}
+
 interface Props {
   model: Model;
   policy: Policy | undefined;
@@ -89,7 +124,7 @@ export function RolloutCard({ model, policy, acting, now, onAct }: Props) {
   const steps = stepsOf(policy);
   const rollout = model.status?.rollout;
   const waitsFor = rollout ? approvalOf(model, rollout, steps) : undefined;
-  const gate = rollout?.lastGate;
+  const gates = rollout?.gates ?? (rollout?.lastGate ? [rollout.lastGate] : []);
   return (
     <section className="panel" aria-label="Rollout">
       <div className="head-row">
@@ -127,20 +162,9 @@ export function RolloutCard({ model, policy, acting, now, onAct }: Props) {
               <dd>{relativeText(rollout.deadline, now)}</dd>
             </div>
           )}
-          {gate && (
-            <div>
-              <dt>Last gate{gate.window === undefined ? "" : `, window ${gate.window}`}</dt>
-              <dd data-testid="gate">
-                {gate.name}{" "}
-                <span className={`pill ${gate.verdict === "Pass" ? "good" : gate.verdict === "Fail" ? "bad" : "warn"}`}>{gate.verdict}</span>{" "}
-                {gate.value !== undefined && gate.value}
-                {gate.threshold !== undefined && <span className="muted"> limit {gate.threshold}</span>}
-                {gate.samples !== undefined && <span className="muted"> n={countOf(gate.samples)}</span>}
-              </dd>
-            </div>
-          )}
         </dl>
       )}
+      {gates.length > 0 && <Gates gates={gates} />}
       <Traffic model={model} />
     </section>
   );

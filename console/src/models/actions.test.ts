@@ -33,7 +33,7 @@ test("an approval names version and step", () => {
 });
 
 test("holding says where the weight stays", () => {
-  expect(hold(model({}, { rollout: { version: "shop-v2", weight: 25 } })).effects[0]).toBe("shop-v2 stays at 25 % of the customers.");
+  expect(hold(model({}, { rollout: { version: "shop-v2", phase: "Stepping", weight: 25 } })).effects[0]).toBe("shop-v2 stays at 25 % of the customers.");
 });
 
 test("a training says the number it will get and what the budget says", () => {

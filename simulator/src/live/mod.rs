@@ -7,7 +7,7 @@ mod client;
 mod report;
 mod visit;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -63,6 +63,8 @@ pub struct LiveSpec {
     pub stranger_share: f32,
     /// The shop's time at the start; requests and events then carry their moment. None: now, and they carry none.
     pub at: Option<Timestamp>,
+    /// Whether the warehouse fills up again what was bought, as a shop's does overnight: in minutes customers buy what weeks would.
+    pub restock: bool,
     /// Prefix of session, event and order ids: another run needs another one, or its events are duplicates.
     pub run_id: String,
 }
@@ -83,6 +85,7 @@ impl LiveSpec {
             event_attempts: 4,
             stranger_share: 0.1,
             at: None,
+            restock: false,
             run_id: uuid::Uuid::now_v7().simple().to_string(),
         }
     }
@@ -125,6 +128,8 @@ struct Run {
     cumulative: Vec<f32>,
     /// Day on which a habit was last served. Bounded by the number of habits.
     last_bought: Mutex<HashMap<(CustomerNo, ProductNo), f64>>,
+    /// Bought since the warehouse filled up last.
+    sold: Mutex<BTreeSet<ProductNo>>,
 }
 
 impl Run {
@@ -197,9 +202,11 @@ pub async fn run(
         began: Instant::now(),
         began_s: spec.at.unwrap_or_else(Timestamp::now).as_second(),
         last_bought: Mutex::new(HashMap::new()),
+        sold: Mutex::default(),
         spec,
     });
     tracing::info!(url = %run.spec.url, visits_per_s = run.spec.visits_per_s, "customers begin to shop");
+    let warehouse = run.spec.restock.then(|| tokio::spawn(fill_up(Arc::clone(&run), cancel.clone())));
     let mut visits = JoinSet::new();
     arrivals(&run, &mut visits, &cancel, watch.as_ref()).await?;
     // Those who are still in the shop may finish, unless the shop is told to close.
@@ -210,12 +217,42 @@ pub async fn run(
         }
     }
     visits.shutdown().await;
+    if let Some(warehouse) = warehouse {
+        warehouse.abort();
+    }
     let report = run.recorder.report(run.began.elapsed());
     if let Some(watch) = watch {
         watch.send_replace(report.clone());
     }
     tracing::info!(visits = report.visits_finished, orders = report.orders, "customers have gone");
     Ok(report)
+}
+
+/// How often the warehouse looks, and how much of a product it has then.
+const FILL_UP_EVERY: Duration = Duration::from_secs(2);
+const FULL: u32 = 1_000;
+
+/// Fills up what was bought, except what the world says is out of stock now.
+async fn fill_up(run: Arc<Run>, cancel: CancellationToken) {
+    let mut number = 0_u64;
+    while cancel.run_until_cancelled(tokio::time::sleep(FILL_UP_EVERY)).await.is_some() {
+        let sold = std::mem::take(&mut *run.sold.lock().unwrap_or_else(PoisonError::into_inner));
+        let truth = &run.world.truth;
+        let day = truth.spec.day_at(run.now_s());
+        let there = sold.into_iter().filter(|no| truth.product(*no).is_some_and(|product| !product.out_of_stock(day)));
+        let events: Vec<serde_json::Value> = there
+            .filter_map(|no| {
+                number += 1;
+                let id = format!("{}-stock-{number}", run.spec.run_id);
+                let product = truth.id(no)?;
+                Some(serde_json::json!({"event_id": id, "type": "stock_changed", "product_id": product, "stock": {"on_hand": FULL}}))
+            })
+            .collect();
+        for some in events.chunks(200) {
+            let (took, outcome) = run.client.send(some).await;
+            run.recorder.events(took, some.len() as u64, outcome);
+        }
+    }
 }
 
 async fn arrivals(

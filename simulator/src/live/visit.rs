@@ -313,6 +313,10 @@ impl Visit<'_> {
         let value = total.to_string();
         self.event("purchase", &[("order_id", order_id.into()), ("lines", rows.into()), ("value", value.into())]);
         self.run.recorder.order(lines.iter().map(|line| u64::from(line.quantity)).sum(), total);
+        if self.run.spec.restock {
+            let mut sold = self.run.sold.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            sold.extend(lines.iter().map(|line| line.product));
+        }
         let day = self.day();
         {
             let mut last_bought = self.run.last_bought.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
