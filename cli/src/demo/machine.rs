@@ -1,6 +1,6 @@
 //! A running `endcap up`, used as a person would use it: manifests are applied, objects and events are watched.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -197,20 +197,24 @@ impl Machine {
         Ok(number("value").zip(number("standard_error")).map(|(value, se)| Share { value, se, lists: lists(arm) }))
     }
 
-    /// Click-through of all lists in stretches of ten seconds, by version: for a picture.
+    /// Click-through of all lists in stretches of ten seconds, with the version that answered most of them: for a picture.
     pub async fn course(&self, from: Timestamp, to: Timestamp) -> Result<Vec<(Timestamp, String, f64)>> {
         let url = format!("{}/console/insights/default/{MODEL}/v1/kpis", self.client.server);
         let query = [("by", "ten_seconds".to_owned()), ("from", from.to_string()), ("to", to.to_string())];
         let found = self.client.send(self.client.http.get(url).query(&query)).await?;
-        let mut sums: std::collections::BTreeMap<(Timestamp, String), (u64, u64)> = std::collections::BTreeMap::new();
+        let mut sums: BTreeMap<Timestamp, BTreeMap<String, (u64, u64)>> = BTreeMap::new();
         for row in found.get("rows").and_then(Value::as_array).into_iter().flatten() {
             let count = |key: &str| row.get(key).and_then(Value::as_u64).unwrap_or(0);
             let Ok(start) = text_at(row, "/start").parse() else { continue };
-            let sum = sums.entry((start, text_at(row, "/version"))).or_default();
+            let sum = sums.entry(start).or_default().entry(text_at(row, "/version")).or_default();
             *sum = (sum.0 + count("clicked_lists"), sum.1 + count("lists"));
         }
-        let shares = sums.into_iter().filter(|(_, (_, lists))| *lists >= 30);
-        Ok(shares.map(|((start, version), (clicked, lists))| (start, version, clicked as f64 / lists as f64)).collect())
+        let point = |(start, by_version): (Timestamp, BTreeMap<String, (u64, u64)>)| {
+            let (clicked, lists) = by_version.values().fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
+            let (most, _) = by_version.into_iter().max_by_key(|(_, (_, lists))| *lists)?;
+            (lists >= 30).then_some((start, most, clicked as f64 / lists as f64))
+        };
+        Ok(sums.into_iter().filter_map(point).collect())
     }
 }
 
