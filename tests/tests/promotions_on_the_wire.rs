@@ -189,14 +189,12 @@ async fn promotion_death_and_abort_under_load() {
                 [("shop-v1", "shop-v2"), ("shop-v1", "shop-v3"), ("shop-v2", "shop-v3"), ("shop-v3", "shop-v2")]
                     .contains(pair)
             })
-            && moves
-                .iter()
-                .filter(|(a, ..)| a == "shop-v3")
-                .all(|(_, _, at)| *at + Duration::from_secs(1) >= aborted_at)
-            && moves
-                .iter()
-                .filter(|(_, b, _)| b == "shop-v2")
-                .all(|(a, _, at)| a == "shop-v3" || *at <= promoted_at + Duration::from_secs(1));
+            // Nobody is answered by a version after it lost its last share.
+            && answers.iter().all(|(at, version)| match version.as_str() {
+                "shop-v1" => *at <= promoted_at + Duration::from_secs(1),
+                "shop-v3" => *at <= aborted_at + acknowledged + Duration::from_secs(1),
+                _ => true,
+            });
         if !is_plain {
             odd.push((*unit, moves.clone()));
         }
@@ -217,7 +215,7 @@ async fn promotion_death_and_abort_under_load() {
     let replaced = up.pid("router-1").await.unwrap();
     println!("a deaf router was replaced, and the abort acknowledged by all after {:.1} s", acknowledged.as_secs_f64());
     assert_ne!(deaf, replaced, "the deaf router is still there");
-    assert!(acknowledged < Duration::from_secs(75), "{acknowledged:?}");
+    assert!(acknowledged < Duration::from_secs(90), "{acknowledged:?}");
     up.kill().await.unwrap();
     assert_eq!(up.ready().await.unwrap(), url, "the stable address changed over a restart");
     up.stop().await.unwrap();
