@@ -36,7 +36,13 @@ pub fn apply(old: Option<&Value>, wanted: &Value, manager: &str, force: bool) ->
     // An entry is found by its name, which therefore goes last.
     gone.sort_by_key(|path| path.last().is_some_and(|step| step == "f:name"));
     for path in gone {
-        remove(&mut new, path);
+        // An entry that nobody names any more goes whole, with what defaults put into it.
+        let entry = path.split_last().filter(|(step, _)| *step == "f:name").map(|(_, entry)| entry);
+        let is_nobodys = |entry: &&[String]| {
+            entry.last().is_some_and(|step| step.starts_with("k:"))
+                && !of_others.iter().chain(&mine).any(|other| other.starts_with(entry))
+        };
+        remove(&mut new, entry.filter(is_nobodys).unwrap_or(path));
     }
     for path in &mine {
         if let Some(value) = at(wanted, path) {
@@ -307,6 +313,17 @@ mod tests {
 
     fn policy(spec: &Value) -> Value {
         json!({"apiVersion": "endcap.dev/v1alpha1", "kind": "PromotionPolicy", "metadata": {"name": "p", "namespace": "default"}, "spec": spec})
+    }
+
+    #[test]
+    fn an_entry_that_nobody_names_goes_with_its_defaults() {
+        let both = policy(&json!({"steps": [{"name": "a", "weight": 1}, {"name": "b", "weight": 100}]}));
+        let mut first = apply(None, &both, "git", false).unwrap();
+        // What the schema's defaults add is nobody's.
+        first["spec"]["steps"][0]["requireApproval"] = json!(false);
+        let second =
+            apply(Some(&first), &policy(&json!({"steps": [{"name": "b", "weight": 100}]})), "git", false).unwrap();
+        assert_eq!(second["spec"]["steps"], json!([{"name": "b", "weight": 100}]));
     }
 
     #[test]

@@ -44,10 +44,10 @@ impl Phase {
         match self {
             Self::Load => 10.0,
             Self::Features | Self::Publish => 3.0,
-            Self::Backtest | Self::Fit => 22.0,
-            Self::Tune => 40.0,
-            // Only where there is an active version; what it takes is not foreseen.
-            Self::Compare => 0.0,
+            Self::Backtest | Self::Fit => 20.0,
+            Self::Tune => 36.0,
+            // Passed over where there is no active version.
+            Self::Compare => 8.0,
         }
     }
 }
