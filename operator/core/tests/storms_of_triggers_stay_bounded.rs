@@ -36,7 +36,7 @@ fn drifted(world: &World) -> Insights {
 
 #[test]
 fn random_storms_never_exceed_budget_cooldown_or_concurrency() {
-    let storms = if std::env::var_os("ENDCAP_SOAK").is_some() { 1_000 } else { 100 };
+    let storms = if std::env::var_os("ENDCAP_SOAK").is_some() { 10_000 } else { 1_000 };
     let mut trainings = 0;
     for storm in 0..storms {
         let mut random = ChaCha8Rng::seed_from_u64(storm);
