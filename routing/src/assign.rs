@@ -108,4 +108,19 @@ mod tests {
         assert!((19_500..=20_500).contains(&in_one), "{in_one}");
         assert!((9_560..=10_440).contains(&in_both), "{in_both}");
     }
+
+    #[test]
+    fn a_hundred_thousand_units_get_their_shares_and_move_only_forward() {
+        let salt = Salt::new("shop/model");
+        let buckets: Vec<u16> = (0..100_000).map(|n| salt.bucket(&format!("customer-{n}"))).collect();
+        let mut before = vec![false; buckets.len()];
+        for percent in [1_u16, 5, 10, 25, 50, 90, 100] {
+            let ranges = candidate_ranges("shop/model", "model-v2", percent * 100);
+            let now: Vec<bool> = buckets.iter().map(|bucket| owns(&ranges, *bucket)).collect();
+            let share = now.iter().filter(|is_in| **is_in).count() as f64 / buckets.len() as f64;
+            assert!((share - f64::from(percent) / 100.0).abs() <= 0.005, "{percent}%: {share}");
+            assert!(before.iter().zip(&now).all(|(was, is)| !was || *is), "somebody went back at {percent}%");
+            before = now;
+        }
+    }
 }

@@ -86,7 +86,8 @@ fn aborted_active(cx: &Deciding<'_>) -> Option<String> {
 /// The active version is to be left at once, for the last one that served everybody and still can.
 fn go_back(cx: &mut Deciding<'_>, aborted: &str) {
     let served = history::promoted(&cx.plan.status);
-    let usable = served.into_iter().find(|name| name != aborted && cx.is_usable(name));
+    let is_rejected = |name: &str| cx.plan.status.rejected_versions.iter().any(|one| one.version.as_str() == name);
+    let usable = served.into_iter().find(|name| name != aborted && cx.is_usable(name) && !is_rejected(name));
     let Some(version) = usable else {
         cx.refused =
             Some(format!("{aborted} is to be left, but no earlier version can take its place: it goes on serving"));
