@@ -164,19 +164,25 @@ async fn end(up: &Up, folder: &Path) -> End {
     let history = model.pointer("/status/history").and_then(Value::as_array).cloned().unwrap_or_default();
     let history =
         history.iter().map(|entry| (text(entry, "/version"), text(entry, "/outcome"), text(entry, "/by"))).collect();
-    let programs = up.client.send(up.client.http.get(format!("{}/console/programs", up.client.server))).await.unwrap();
-    let log = text(&programs, "/0/eventlog");
-    let events = stored(&up.client.http, &log).await;
+    let events = stored(up).await;
     let attempts = std::fs::read_dir(folder.join("artifacts/default/shop")).unwrap().count();
     End { active: text(&model, "/status/activeVersion"), versions, history, events, trainings: attempts }
 }
 
-/// Ids in the log, in order.
-async fn stored(http: &reqwest::Client, log: &str) -> Vec<String> {
-    let answer = http.get(format!("{log}/v1/log/events?from=0&limit=10000")).send().await.unwrap();
-    let text = answer.text().await.unwrap();
-    let events = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
-    events.map(|stored| stored["event"]["event_id"].as_str().unwrap().to_owned()).collect()
+/// Ids in the log, in order; the log may be on its way back.
+async fn stored(up: &Up) -> Vec<String> {
+    for _ in 0..200 {
+        let programs = up.client.http.get(format!("{}/console/programs", up.client.server));
+        let log = up.client.send(programs).await.map(|programs| text(&programs, "/0/eventlog")).unwrap_or_default();
+        let answer = up.client.http.get(format!("{log}/v1/log/events?from=0&limit=10000")).send().await;
+        if let Ok(answer) = answer.and_then(reqwest::Response::error_for_status) {
+            let lines = answer.text().await.unwrap();
+            let events = lines.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+            return events.map(|stored| stored["event"]["event_id"].as_str().unwrap().to_owned()).collect();
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    panic!("the event log stayed away");
 }
 
 fn copy(from: &Path, to: &Path) {
