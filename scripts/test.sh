@@ -55,14 +55,15 @@ say "console: types, unit tests, and a real browser against the real programs"
 console=ok
 if command -v npm > /dev/null; then
   console/scripts/chromium.sh || cannot_run "console in a browser" "Chromium could not be installed: run as root on Debian, or name it in CHROMIUM"
+  # One chain: in front of `||` the shell does not stop at a failure by itself.
   (
-    cd console
-    npm ci --no-audit --no-fund --silent
-    npm run --silent generate && git diff --exit-code --stat -- src/generated
-    npm run --silent lint
-    npm test --silent
-    npm run --silent build
-    ENDCAP_PROGRAMS=$PROGRAMS npm run --silent test:browser
+    cd console &&
+      npm ci --no-audit --no-fund --silent &&
+      npm run --silent generate && git diff --exit-code --stat -- src/generated &&
+      npm run --silent lint &&
+      npm test --silent &&
+      npm run --silent build &&
+      ENDCAP_PROGRAMS=$PROGRAMS npm run --silent test:browser
   ) || console=failed
 else
   cannot_run "console" "npm is needed: install Node 20"
