@@ -22,7 +22,7 @@ demo: ## the whole life of a model on this machine, told and checked; ONCE=1 end
 build: ## all programs, left in bin/
 	cargo build --locked --workspace --bins
 	@mkdir -p bin
-	@for program in endcap endcap-data endcap-trainer endcap-eventlog endcap-insights endcap-predictor endcap-router; do \
+	@for program in endcap endcap-data endcap-trainer endcap-eventlog endcap-insights endcap-operator endcap-predictor endcap-router endcap-store kubectl-endcap; do \
 	  cp -f "$(PROGRAMS)/$$program" bin/; done
 	@ls -1s --block-size=M bin
 
@@ -53,3 +53,31 @@ clean-cache: ## removes the build cache
 .PHONY: console
 console: ## the web UI: console/dist, which the programs embed when it is there
 	cd console && npm ci && npm run build
+
+.PHONY: cluster-up
+cluster-up: ## a real Kubernetes on this machine (PROFILE=node or control-plane): docs/cluster.md
+	@python3 -m cluster up --profile $(or $(PROFILE),node)
+
+.PHONY: cluster-down
+cluster-down: ## ends it and leaves nothing
+	@python3 -m cluster down
+
+.PHONY: cluster-status
+cluster-status: ## what of it runs; exit code 1 when not all
+	@python3 -m cluster status
+
+.PHONY: images
+images: build ## the project's image as an OCI archive, without a container engine; TAG=dev
+	@scripts/images.sh $(or $(TAG),dev)
+
+.PHONY: chart
+chart: ## checks the Helm chart: lint, schemas, rights, restricted pods
+	@scripts/chart.sh lint
+
+.PHONY: chart-package
+chart-package: ## the Helm chart as an archive in out/
+	@mkdir -p out && scripts/chart.sh package out
+
+.PHONY: demo-cluster
+demo-cluster: ## the whole life of a model on a real Kubernetes, told with kubectl and checked; ONCE=1 ends by itself
+	@ONCE='$(ONCE)' scripts/demo-cluster.sh

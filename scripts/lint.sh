@@ -11,6 +11,10 @@ say "bans, licences, sources"
 scripts/tools.sh cargo-deny
 cargo-deny --locked check --hide-inclusion-graph bans licenses sources
 say "shell"
-for script in scripts/*.sh .ci/run; do bash -n "$script"; done
+for script in scripts/*.sh scripts/chart/*.sh .ci/run; do bash -n "$script"; done
+say "chart"
+scripts/chart.sh lint
+say "python"
+python3 -m compileall -q cluster tests/kubernetes scripts
 say "house rules"
 scripts/house.sh

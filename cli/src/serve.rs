@@ -32,7 +32,7 @@ pub async fn serve(args: ServeArgs) -> Result<()> {
     let policy = args.policy.as_deref().map(read_policy).transpose()?.unwrap_or_default();
     let state = match args.state {
         Some(state) => state,
-        None => default_state()?,
+        None => default_state("serve")?,
     };
     let spec = StackSpec { artifact: args.artifact, state, policy, listen: args.listen, digest: args.digest };
     let stack = Stack::start(spec).await?;
@@ -55,12 +55,14 @@ fn read_policy(path: &std::path::Path) -> Result<serde_json::Value> {
     Ok(policy)
 }
 
-fn default_state() -> Result<PathBuf> {
+/// Where a command keeps what it must know again after a restart.
+pub(crate) fn default_state(command: &str) -> Result<PathBuf> {
     let base = std::env::var_os("XDG_STATE_HOME").map(PathBuf::from);
     let base = base.or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".local/state")));
     Ok(base
         .context("failed to choose a state folder: neither XDG_STATE_HOME nor HOME is set; name one with --state")?
-        .join("endcap/serve"))
+        .join("endcap")
+        .join(command))
 }
 
 /// Addresses and lines to copy.

@@ -8,9 +8,8 @@ use endcap_recommender::artifact::ArtifactManifest;
 use endcap_serving::table::{KeyPair, Pack, Table, sign};
 
 use crate::children::Running;
+use crate::programs;
 
-/// The state that a trainer writes beside an artifact.
-const BASELINE: &str = "state/baseline.json.zst";
 const NAMESPACE: &str = "default";
 
 #[derive(Clone, Debug)]
@@ -49,9 +48,9 @@ impl Stack {
         let manifest = ArtifactManifest::from_json(&bytes)?;
         let digest = spec.digest.clone().unwrap_or(object.sha256);
 
-        let baseline = baseline(&from, &spec.state).await?;
-        let eventlog = start_eventlog(&spec, &logs, baseline.as_deref()).await?;
-        let predictor = start_predictor(&spec, &logs, &digest, &eventlog, "127.0.0.1:0").await?;
+        let args = programs::eventlog(&spec.state.join("eventlog"), programs::ANY, &spec.artifact);
+        let eventlog = Running::start("endcap-eventlog", "eventlog", &args, &logs).await?;
+        let predictor = start_predictor(&spec, &logs, &digest, &eventlog, programs::ANY).await?;
         let router = start_router(&spec, &logs, &manifest, &digest, &eventlog, &predictor).await?;
         Ok(Self { manifest, digest, spec, logs, eventlog, predictor, router })
     }
@@ -81,31 +80,6 @@ impl Stack {
     }
 }
 
-/// The baseline state as a local file, where there is one.
-async fn baseline(from: &endcap_store::Location, state: &Path) -> Result<Option<PathBuf>> {
-    use endcap_store::read_beside;
-    let Some(bytes) = read_beside(from, BASELINE).await? else {
-        tracing::warn!("no baseline state beside the artifact: customers' histories start empty");
-        return Ok(None);
-    };
-    let path = state.join("baseline.json.zst");
-    std::fs::write(&path, bytes).with_context(|| format!("failed to write {}", path.display()))?;
-    Ok(Some(path))
-}
-
-fn text(path: &Path) -> String {
-    path.display().to_string()
-}
-
-async fn start_eventlog(spec: &StackSpec, logs: &Path, baseline: Option<&Path>) -> Result<Running> {
-    let mut args = vec!["--data".to_owned(), text(&spec.state.join("eventlog"))];
-    args.extend(["--listen", "127.0.0.1:0", "--metrics-listen", "127.0.0.1:0"].map(str::to_owned));
-    if let Some(baseline) = baseline {
-        args.extend(["--baseline".to_owned(), text(baseline)]);
-    }
-    Running::start("endcap-eventlog", "eventlog", &args, logs).await
-}
-
 async fn start_predictor(
     spec: &StackSpec,
     logs: &Path,
@@ -113,19 +87,8 @@ async fn start_predictor(
     eventlog: &Running,
     listen: &str,
 ) -> Result<Running> {
-    let args = [
-        "--artifact",
-        &spec.artifact,
-        "--digest",
-        digest,
-        "--eventlog",
-        &eventlog.url("listen")?,
-        "--listen",
-        listen,
-        "--metrics-listen",
-        "127.0.0.1:0",
-    ];
-    Running::start("endcap-predictor", "predictor", &args.map(str::to_owned), logs).await
+    let args = programs::predictor(&spec.artifact, digest, &eventlog.url("listen")?, listen);
+    Running::start("endcap-predictor", "predictor", &args, logs).await
 }
 
 async fn start_router(
@@ -148,22 +111,10 @@ async fn start_router(
     let file = spec.state.join("routing-table.json");
     let envelope = serde_json::to_vec_pretty(&sign(&table, &keys.signing)?)?;
     std::fs::write(&file, envelope).with_context(|| format!("failed to write {}", file.display()))?;
-    let args = [
-        "--table".to_owned(),
-        text(&file),
-        "--table-cache".to_owned(),
-        text(&spec.state.join("routing-table.cache.json")),
-        "--public-key".to_owned(),
-        keys.public_hex(),
-        "--eventlog".to_owned(),
-        eventlog.url("listen")?,
-        "--listen".to_owned(),
-        spec.listen.to_string(),
-        "--control-listen".to_owned(),
-        "127.0.0.1:0".to_owned(),
-        "--metrics-listen".to_owned(),
-        "127.0.0.1:0".to_owned(),
-    ];
+    let cache = spec.state.join("routing-table.cache.json");
+    let listen = spec.listen.to_string();
+    let mut args = programs::router(&keys.public_hex(), &cache, &eventlog.url("listen")?, &listen);
+    args.extend(["--table".to_owned(), file.display().to_string()]);
     Running::start("endcap-router", "router", &args, logs).await
 }
 

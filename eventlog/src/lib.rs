@@ -6,9 +6,8 @@ pub mod export;
 pub mod intake;
 pub mod live;
 pub mod log;
-pub mod problem;
-pub mod program;
 pub mod service;
 
+pub use endcap_service::{problem, program};
 pub use event::{Event, EventOutcome, EventType, EventsResponse};
 pub use live::{Limits, LiveState, LiveUpdate};

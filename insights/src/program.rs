@@ -10,7 +10,7 @@ use clap::Parser;
 use endcap_eventlog::program::{self, Health};
 use endcap_recommender::policy::GoDuration;
 use endcap_serving::follow as live;
-use endcap_serving::table::read_public_key;
+use endcap_serving::table::Trust;
 use jiff::Timestamp;
 use prometheus_client::registry::Registry;
 use tokio_util::sync::CancellationToken;
@@ -100,7 +100,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
         "--public-key is given more than twice; insights trusts one key, or two while they are exchanged"
     );
     anyhow::ensure!(!args.attribution.is_zero(), "--attribution is zero; give a time such as 24h");
-    let keys = args.public_key.iter().map(|key| read_public_key(key)).collect::<Result<Vec<_>, _>>()?;
+    let trust = Trust::read(&args.public_key)?;
 
     let (stop, fold_stop) = (CancellationToken::new(), CancellationToken::new());
     let keeper = Keeper::open(&args.data)?;
@@ -109,7 +109,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     let folded = tokio::task::spawn_blocking(move || Folded::open(limits, reading)).await?;
     let app = Arc::new(App {
         folded: folded.clone(),
-        tables: Arc::new(Tables::open(keys, args.model.clone(), keeper)),
+        tables: Arc::new(Tables::open(trust, args.model.clone(), keeper)),
         shop: Arc::new(Shop::default()),
         health: Health::starting(),
         started: Timestamp::now(),

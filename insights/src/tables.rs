@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwapOption;
-use ed25519_dalek::VerifyingKey;
-use endcap_serving::table::{ACTIVE, Envelope, EnvelopeError, Pack, Table, verify};
+use endcap_serving::table::{ACTIVE, Envelope, EnvelopeError, Pack, Table, Trust};
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 use utoipa::ToSchema;
@@ -69,7 +68,7 @@ impl InEffect {
 }
 
 pub struct Tables {
-    keys: Vec<VerifyingKey>,
+    trust: Trust,
     /// `<namespace>/<model>`; taken from the first table when not given.
     own: Option<String>,
     keeper: Keeper,
@@ -80,10 +79,10 @@ pub struct Tables {
 
 impl Tables {
     /// With what was kept, if it still verifies.
-    pub fn open(keys: Vec<VerifyingKey>, own: Option<String>, keeper: Keeper) -> Self {
+    pub fn open(trust: Trust, own: Option<String>, keeper: Keeper) -> Self {
         let shares = keeper.read_json(SHARES).unwrap_or_default();
         let tables = Self {
-            keys,
+            trust,
             own,
             keeper,
             current: ArcSwapOption::empty(),
@@ -113,7 +112,7 @@ impl Tables {
 
     /// Verifies a table, puts it in effect and keeps it. Blocking for the time of two small writes.
     pub fn take(&self, envelope: &Envelope) -> Result<Acknowledgement, TakeError> {
-        let table = verify(envelope, &self.keys)?;
+        let table = self.trust.verify(envelope)?;
         // One table is taken at a time.
         let mut shares = self.shares.lock().unwrap_or_else(PoisonError::into_inner);
         let name_of = |table: &Table| format!("{}/{}", table.namespace, table.model);

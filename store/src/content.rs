@@ -92,6 +92,25 @@ pub async fn read_beside(from: &Location, relative: &str) -> Result<Option<Bytes
     }
 }
 
+/// Deletes everything below a prefix, manifests first: without its manifest an artifact is none, whatever is left of it. Returns how many
+/// objects there were; what is gone already is no error, so that a deletion can be taken up again.
+pub async fn delete(from: &Location) -> Result<usize, StoreError> {
+    let error = |object: &object_store::path::Path, source| StoreError::Delete { object: object.to_string(), source };
+    let mut paths: Vec<object_store::path::Path> = Vec::new();
+    let mut list = from.store.list(Some(&from.prefix));
+    while let Some(meta) = list.next().await {
+        paths.push(meta.map_err(|source| error(&from.prefix, source))?.location);
+    }
+    paths.sort_by_key(|path| path.filename() != Some(MANIFEST_FILE));
+    for path in &paths {
+        match from.store.delete(path).await {
+            Ok(()) | Err(object_store::Error::NotFound { .. }) => {}
+            Err(source) => return Err(error(path, source)),
+        }
+    }
+    Ok(paths.len())
+}
+
 /// Reads an object, hashing as it reads. A mismatch is downloaded once more, then refused.
 pub async fn fetch(from: &Location, name: &str, object: &ObjectRef) -> Result<Vec<u8>, StoreError> {
     match fetch_once(from, name, object).await {
@@ -173,5 +192,20 @@ mod tests {
         assert!(matches!(fetch(&place, "rules", &object).await, Err(StoreError::WrongSize { .. })));
         std::fs::remove_file(&file).unwrap();
         assert!(matches!(fetch(&place, "rules", &object).await, Err(StoreError::Missing { .. })));
+    }
+
+    #[tokio::test]
+    async fn a_deletion_takes_all_and_can_be_taken_up_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let to = crate::open(&folder.path().join("shop-v1").display().to_string()).unwrap();
+        let beside = crate::open(&folder.path().join("shop-v10").display().to_string()).unwrap();
+        for place in [to.below("0"), to.below("1"), beside.below("0")] {
+            put(&place, Bytes::from_static(b"numbers")).await.unwrap();
+            commit(&place, Bytes::from_static(b"{}")).await.unwrap();
+        }
+        assert_eq!(delete(&to).await.unwrap(), 4);
+        assert_eq!(delete(&to).await.unwrap(), 0);
+        assert!(matches!(read_manifest(&to.below("0")).await, Err(StoreError::NoManifest { .. })));
+        read_manifest(&beside.below("0")).await.unwrap();
     }
 }

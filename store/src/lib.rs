@@ -6,7 +6,7 @@
 mod content;
 mod location;
 
-pub use content::{MANIFEST_FILE, ObjectRef, commit, fetch, put, read_beside, read_manifest, sha256_hex};
+pub use content::{MANIFEST_FILE, ObjectRef, commit, delete, fetch, put, read_beside, read_manifest, sha256_hex};
 pub use location::{Location, open};
 
 /// What can go wrong between us and a store. Every variant names the object and the remedy.
@@ -20,6 +20,8 @@ pub enum StoreError {
     Configure { uri: String, source: object_store::Error },
     #[error("failed to write {object}: {source}")]
     Write { object: String, source: object_store::Error },
+    #[error("failed to delete {object}: {source}")]
+    Delete { object: String, source: object_store::Error },
     #[error("failed to read {object}: {source}")]
     Read { object: String, source: object_store::Error },
     #[error("no artifact at {uri}: it has no manifest.json; publish one with `endcap train`, or correct the address")]

@@ -236,6 +236,8 @@ fn message(result: &Result<Trained, TrainError>) -> Value {
                 "orders": trained.manifest.dataset.orders,
                 "customers": trained.manifest.dataset.customers,
                 "products": trained.manifest.dataset.products,
+                "min_time": trained.manifest.dataset.min_time,
+                "max_time": trained.manifest.dataset.max_time,
                 "objects": trained.manifest.objects.len(),
                 "bytes": trained.bytes,
                 "seconds": (trained.run.seconds * 1000.0).round() / 1000.0,

@@ -95,11 +95,13 @@ pub struct PhaseRun {
     pub resumed: bool,
 }
 
-/// Metrics that fit a termination message: the blend's, without single signals.
+/// Metrics that fit a termination message: the blend's, without single signals. What gates name comes first: what does not fit is cut
+/// at the end.
 pub(crate) fn main_metrics(metrics: &[Metric]) -> Vec<BTreeMap<&'static str, Value>> {
-    metrics
-        .iter()
-        .filter(|metric| metric.name.matches('.').count() < 2)
+    let of_a_situation = |metric: &&Metric| metric.name.contains('.') && !metric.name.ends_with(".active");
+    let mut main: Vec<&Metric> = metrics.iter().filter(|metric| metric.name.matches('.').count() < 2).collect();
+    main.sort_by_key(of_a_situation);
+    main.into_iter()
         .map(|metric| {
             BTreeMap::from([
                 ("name", json!(metric.name)),

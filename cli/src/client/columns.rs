@@ -84,9 +84,16 @@ fn find<'a>(object: &'a Value, path: &str) -> Option<&'a Value> {
 }
 
 /// As kubectl writes ages; what lies ahead has its sign.
-fn age(time: &str) -> String {
+pub fn age(time: &str) -> String {
+    age_at(time, Timestamp::now())
+}
+
+pub fn age_at(time: &str, now: Timestamp) -> String {
     let Ok(time) = time.parse::<Timestamp>() else { return time.to_owned() };
-    let seconds = Timestamp::now().as_second() - time.as_second();
+    span(now.as_second() - time.as_second())
+}
+
+pub fn span(seconds: i64) -> String {
     let (sign, seconds) = if seconds < 0 { ("-", -seconds) } else { ("", seconds) };
     let text = match seconds {
         0..120 => format!("{seconds}s"),
@@ -120,7 +127,8 @@ mod tests {
 
     #[test]
     fn columns_show_what_their_paths_name() {
-        let object = json!({"metadata": {"name": "shop"}, "status": {"activeVersion": "shop-v2", "rollout": {"weight": 10},
+        let object = json!({"metadata": {"name": "shop"}, "status": {
+            "columns": {"active": "shop-v2", "weight": "10%", "target": "-"},
             "conditions": [{"type": "Degraded", "status": "False"}, {"type": "Ready", "status": "True", "reason": "Serving"}]}});
         let row = row(Kind::RecommenderModel, &object, false);
         assert_eq!(row.first().map(String::as_str), Some("shop"));
@@ -130,7 +138,7 @@ mod tests {
         };
         assert_eq!(
             (cell("READY"), cell("ACTIVE"), cell("WEIGHT"), cell("TARGET")),
-            ("True".to_owned(), "shop-v2".to_owned(), "10".to_owned(), String::new())
+            ("True".to_owned(), "shop-v2".to_owned(), "10%".to_owned(), "-".to_owned())
         );
     }
 

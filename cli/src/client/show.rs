@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::io::Write;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use endcap_crds::Kind;
 use serde_json::{Value, json};
 
 use super::api::Client;
+use super::said::{self, About};
 use super::{Output, columns};
 use crate::up::objects::text_at;
 
@@ -15,47 +16,35 @@ pub async fn get(client: &Client, kind: Kind, name: Option<&str>, output: Output
     let (items, revision) = match name {
         Some(name) => {
             let object = client.get(kind, name).await?;
-            let revision = crate::up::objects::text_at(&object, "/metadata/resourceVersion");
+            let revision = text_at(&object, "/metadata/resourceVersion");
             (vec![object], revision)
         }
         None => client.list(kind).await?,
     };
     print(kind, &items, output, name.is_some())?;
-    if watch {
-        let mut answer = client
-            .http
-            .get(client.path(kind, None))
-            .query(&[("watch", "true"), ("resourceVersion", &revision)])
-            .send()
-            .await
-            .with_context(|| format!("failed to reach {}", client.server))?;
-        let mut known = BTreeMap::new();
-        let mut rest = Vec::new();
-        while let Some(bytes) = answer.chunk().await.context("the watch ended")? {
-            rest.extend_from_slice(&bytes);
-            while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
-                let line: Vec<u8> = rest.drain(..=end).collect();
-                let change: Value = serde_json::from_slice(&line).context("failed to read the watch")?;
-                let object = change.get("object").cloned().unwrap_or_default();
-                let own = crate::up::objects::text_at(&object, "/metadata/name");
-                if name.is_some_and(|name| name != own) {
-                    continue;
-                }
-                // Only what the columns show is news to somebody who looks at them.
-                let row = columns::row(kind, &object, output == Output::Wide);
-                if output != Output::Table && output != Output::Wide
-                    || known.insert(own, row.clone()) != Some(row.clone())
-                {
-                    match output {
-                        Output::Table | Output::Wide => println!("{}", columns::format(&[row], None)),
-                        _ => print(kind, std::slice::from_ref(&object), output, true)?,
-                    }
-                    std::io::stdout().flush()?;
-                }
-            }
-        }
+    if !watch {
+        return Ok(());
     }
-    Ok(())
+    let mut known = BTreeMap::new();
+    let show = |object: &Value| {
+        let own = text_at(object, "/metadata/name");
+        if name.is_some_and(|name| name != own) {
+            return Ok(());
+        }
+        // Only what the columns show is news to somebody who looks at them.
+        let row = columns::row(kind, object, output == Output::Wide);
+        let is_table = output == Output::Table || output == Output::Wide;
+        if !is_table || known.insert(own, row.clone()) != Some(row.clone()) {
+            if is_table {
+                println!("{}", columns::format(&[row], None));
+            } else {
+                print(kind, std::slice::from_ref(object), output, true)?;
+            }
+            std::io::stdout().flush()?;
+        }
+        Ok(())
+    };
+    client.watch(&client.path(kind, None), revision, show).await
 }
 
 fn print(kind: Kind, items: &[Value], output: Output, single: bool) -> Result<()> {
@@ -85,67 +74,36 @@ pub async fn describe(client: &Client, kind: Kind, name: &str) -> Result<()> {
         metadata.remove("managedFields");
     }
     print!("{}", serde_yaml::to_string(&object)?);
-    let events = client.events().await?;
+    let (events, _) = client.events().await?;
     let own: Vec<&Value> =
         events.iter().filter(|event| event.pointer("/regarding/name").and_then(Value::as_str) == Some(name)).collect();
     println!("events:");
     for event in own.iter().skip(own.len().saturating_sub(20)) {
-        println!("  {}", event_line(event));
+        println!("  {}", said::line(event));
     }
     Ok(())
-}
-
-fn event_line(event: &Value) -> String {
-    let text = |key: &str| event.get(key).and_then(Value::as_str).unwrap_or_default();
-    let count =
-        event.pointer("/series/count").and_then(Value::as_u64).map(|count| format!(" (x{count})")).unwrap_or_default();
-    let time = event.pointer("/series/lastObservedTime").and_then(Value::as_str).unwrap_or_else(|| text("eventTime"));
-    let object = event.pointer("/regarding/name").and_then(Value::as_str).unwrap_or_default();
-    let clock = time.get(11..19).unwrap_or(time);
-    format!("{clock}  {:<8} {:<20} {object:<20} {}{count}", text("type"), text("reason"), text("note"))
 }
 
 pub async fn events(client: &Client, model: Option<&str>, watch: bool) -> Result<()> {
-    let (experiments, _) = client.list(Kind::Experiment).await?;
-    let of_model = experiments.iter().filter(|one| Some(text_at(one, "/spec/modelRef/name").as_str()) == model);
-    let experiments: Vec<String> = of_model.map(|one| text_at(one, "/metadata/name")).collect();
-    let fits = |event: &Value| {
-        let name = event.pointer("/regarding/name").and_then(Value::as_str).unwrap_or_default();
-        let is_own = |model: &str| {
-            let is_version = name.strip_prefix(model).is_some_and(|rest| rest.starts_with("-v"));
-            let is_experiment = event.pointer("/regarding/kind").and_then(Value::as_str) == Some("Experiment")
-                && experiments.iter().any(|experiment| experiment == name);
-            name == model || is_version || is_experiment
-        };
-        model.is_none_or(is_own)
+    let about = match model {
+        Some(model) => Some(About::new(model, &client.list(Kind::Experiment).await?.0)),
+        None => None,
     };
-    for event in client.events().await?.iter().filter(|event| fits(event)) {
-        println!("{}", event_line(event));
+    let fits = |event: &Value| about.as_ref().is_none_or(|about| about.fits(event));
+    let (events, revision) = client.events().await?;
+    for event in events.iter().filter(|event| fits(event)) {
+        println!("{}", said::line(event));
     }
-    if watch {
-        let url = format!("{}/apis/events.k8s.io/v1/namespaces/{}/events", client.server, client.namespace);
-        let list = client.send(client.http.get(&url)).await?;
-        let revision = crate::up::objects::text_at(&list, "/metadata/resourceVersion");
-        let mut answer = client
-            .http
-            .get(url)
-            .query(&[("watch", "true"), ("resourceVersion", &revision)])
-            .send()
-            .await
-            .context("failed to watch")?;
-        let mut rest = Vec::new();
-        while let Some(bytes) = answer.chunk().await.context("the watch ended")? {
-            rest.extend_from_slice(&bytes);
-            while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
-                let line: Vec<u8> = rest.drain(..=end).collect();
-                let change: Value = serde_json::from_slice(&line).context("failed to read the watch")?;
-                if let Some(event) = change.get("object").filter(|event| fits(event)) {
-                    println!("{}", event_line(event));
-                }
-            }
+    if !watch {
+        return Ok(());
+    }
+    let show = |event: &Value| {
+        if fits(event) {
+            println!("{}", said::line(event));
         }
-    }
-    Ok(())
+        Ok(())
+    };
+    client.watch(&client.events_path(), revision, show).await
 }
 
 pub async fn programs(client: &Client) -> Result<()> {

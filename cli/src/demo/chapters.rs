@@ -14,9 +14,9 @@ use rust_decimal::Decimal;
 use serde_json::Value;
 
 use super::crowd::{Crowd, Mood};
-use super::machine::{Machine, Share, condition};
+use super::machine::{Machine, Share};
 use super::tell::{Teller, thousands};
-use crate::up::objects::text_at;
+use crate::up::objects::{condition, text_at};
 
 /// Long enough for a training and a canary on a slow machine.
 const PATIENCE: Duration = Duration::from_secs(600);
@@ -79,11 +79,11 @@ fn ended(model: &Value, versions: &[Value], name: &str) -> Option<String> {
     if text_at(version, "/status/phase") == "Failed" {
         return Some(
             condition(version, "Ready")
-                .map_or_else(|| "Failed".to_owned(), |(_, reason, text)| format!("{reason}: {text}")),
+                .map_or_else(|| "Failed".to_owned(), |ready| format!("{}: {}", ready.reason, ready.message)),
         );
     }
-    let (_, _, why) = condition(version, "GatesPassed").filter(|(status, ..)| status == "False")?;
-    Some(why)
+    let gates = condition(version, "GatesPassed").filter(|gates| gates.status == "False")?;
+    Some(gates.message.to_owned())
 }
 
 /// Until the version is trained. The customers pause meanwhile: on two cores they and the training would keep each other waiting.
@@ -204,7 +204,7 @@ pub async fn defect(tell: &mut Teller, stage: &Stage, machine: &mut Machine) -> 
     shopped(tell, &report);
     let object = machine.version(version).await?;
     let offline = condition(&object, "GatesPassed");
-    tell.check("offline nothing was wrong: v3 passed", offline.is_some_and(|(status, ..)| status == "True"));
+    tell.check("offline nothing was wrong: v3 passed", offline.is_some_and(|gates| gates.status == "True"));
     let shown = report.by_version.get(version).map_or(0, |tally| tally.requests);
     tell.check(&format!("v3 answered {shown} questions of its share of the customers"), shown > 0);
     let took = began.map_or(0.0, |began| began.elapsed().as_secs_f64());

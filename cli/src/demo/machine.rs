@@ -50,7 +50,7 @@ impl Machine {
         let client = Client::new(&Server { server, namespace: "default".to_owned() })?;
         let mut machine = Self { running, client, told: BTreeSet::new(), judged: String::new() };
         // What happened before is no news.
-        for event in machine.client.events().await? {
+        for event in machine.client.events().await?.0 {
             machine.told.insert(key(&event));
         }
         if let Ok(model) = machine.model().await {
@@ -155,7 +155,7 @@ impl Machine {
 
     /// Says the events that came since.
     pub async fn news(&mut self, tell: &Teller) -> Result<()> {
-        for event in self.client.events().await? {
+        for event in self.client.events().await?.0 {
             if self.told.insert(key(&event)) {
                 let text = |key: &str| event.get(key).and_then(Value::as_str).unwrap_or_default();
                 let time = text("eventTime");
@@ -227,12 +227,4 @@ fn judged(model: &Value) -> Option<String> {
 fn key(event: &Value) -> String {
     let text = |pointer: &str| text_at(event, pointer);
     format!("{}|{}|{}|{}", text("/eventTime"), text("/regarding/name"), text("/reason"), text("/note"))
-}
-
-/// Text of a condition's status, of any object.
-pub fn condition(object: &Value, name: &str) -> Option<(String, String, String)> {
-    let list = object.pointer("/status/conditions")?.as_array()?;
-    let found = list.iter().find(|one| one.get("type").and_then(Value::as_str) == Some(name))?;
-    let text = |key: &str| found.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
-    Some((text("status"), text("reason"), text("message")))
 }

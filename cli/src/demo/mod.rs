@@ -23,6 +23,8 @@ use machine::Machine;
 use shop::Shop;
 use tell::Teller;
 
+use crate::up::objects::condition;
+
 /// The manifests that the demo applies, unless it is given others.
 const MANIFESTS: [(&str, &str); 3] = [
     ("shop.yaml", include_str!("../../../examples/demo/shop.yaml")),
@@ -46,16 +48,9 @@ pub enum Chapter {
 }
 
 impl Chapter {
-    const ALL: [Self; 5] = [Self::First, Self::Feedback, Self::Defect, Self::Experiment, Self::Drift];
-
-    fn name(self) -> &'static str {
-        match self {
-            Self::First => "first",
-            Self::Feedback => "feedback",
-            Self::Defect => "defect",
-            Self::Experiment => "experiment",
-            Self::Drift => "drift",
-        }
+    /// As the command line writes it.
+    fn name(self) -> String {
+        self.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
     }
 }
 
@@ -116,7 +111,7 @@ pub async fn demo(args: DemoArgs) -> Result<i32> {
         machine.apply(&manifests.join(file)).await?;
     }
     let mut world = None;
-    for chapter in Chapter::ALL.into_iter().filter(|chapter| (args.from..=last).contains(chapter)) {
+    for chapter in Chapter::value_variants().iter().copied().filter(|chapter| (args.from..=last).contains(chapter)) {
         if chapter == Chapter::First {
             first(&mut tell, &mut machine, &dataset, args.data.is_some()).await?;
             continue;
@@ -155,8 +150,7 @@ pub async fn demo(args: DemoArgs) -> Result<i32> {
 }
 
 fn serves(model: &serde_json::Value) -> Option<()> {
-    let (status, ..) = machine::condition(model, "Ready")?;
-    (status == "True").then_some(())
+    (condition(model, "Ready")?.status == "True").then_some(())
 }
 
 async fn set_up(args: &DemoArgs, folder: &Path, manifests: &Path) -> Result<Stage> {
@@ -253,9 +247,9 @@ async fn first(tell: &mut Teller, machine: &mut Machine, dataset: &Path, is_real
     let began = Instant::now();
     let end = machine
         .until(tell, Duration::from_secs(1_800), |model, _| {
-            let failed = machine::condition(model, "Degraded").filter(|(status, ..)| status == "True");
+            let failed = condition(model, "Degraded").filter(|degraded| degraded.status == "True");
             match failed {
-                Some((_, reason, message)) => Some(Err(format!("{reason}: {message}"))),
+                Some(degraded) => Some(Err(format!("{}: {}", degraded.reason, degraded.message))),
                 None => serves(model).map(Ok),
             }
         })

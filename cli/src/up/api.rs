@@ -1,15 +1,13 @@
 //! The API of one machine: Kubernetes' paths for our kinds and for events, the console, and ways through to router and insights.
 //!
-//! Loopback only, and fenced against pages of other origins: what changes anything needs the console's header when a browser sends it,
-//! and the host must be a loopback name.
+//! Loopback only, and fenced against pages of other origins (see [`web::fence`]).
 
 use std::convert::Infallible;
 use std::sync::{Arc, PoisonError};
 
 use axum::body::{Body, Bytes};
 use axum::extract::{Path, Query, Request, State};
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
-use axum::middleware::Next;
+use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get};
 use axum::{Json, Router};
@@ -18,12 +16,11 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::{broadcast, mpsc};
 
+use super::Machine;
 use super::objects::{Change, Refused};
-use super::{Machine, pages};
+use crate::web;
 
 type Shared = Arc<Machine>;
-
-const CONSOLE_HEADER: &str = "x-endcap-console";
 
 pub async fn serve(listener: tokio::net::TcpListener, machine: Shared) {
     let routes = Router::new()
@@ -38,57 +35,11 @@ pub async fn serve(listener: tokio::net::TcpListener, machine: Shared) {
         .route("/console/router/{namespace}/{name}/{*rest}", any(router))
         .route("/console/insights/{namespace}/{name}/{*rest}", get(insights))
         .route("/livez", get(|| async { "ok" }))
-        .fallback(get(page))
-        .layer(axum::middleware::from_fn(fence))
+        .fallback(get(web::page))
+        .layer(axum::middleware::from_fn(web::fence))
         .with_state(machine);
     if let Err(error) = axum::serve(listener, routes).await {
         tracing::error!("failed to serve the console: {error}");
-    }
-}
-
-async fn fence(request: Request, next: Next) -> Response {
-    if let Some(refused) = is_fenced(&request) {
-        return refuse(&refused);
-    }
-    let mut response = next.run(request).await;
-    let policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));
-    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    response
-}
-
-fn is_fenced(request: &Request) -> Option<Refused> {
-    let text =
-        |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
-    let host = text("host");
-    let name = host.rsplit_once(':').map_or(host.as_str(), |(name, _)| name);
-    let is_loopback = matches!(name, "localhost" | "[::1]") || name.starts_with("127.");
-    if !is_loopback {
-        return Some(Refused::new(
-            403,
-            "Forbidden",
-            format!("host {host:?} is not a loopback name: call 127.0.0.1 or localhost"),
-        ));
-    }
-    let is_reading = matches!(*request.method(), Method::GET | Method::HEAD);
-    let is_browser = request.headers().contains_key(header::ORIGIN) || request.headers().contains_key("sec-fetch-site");
-    let is_refused = !is_reading && is_browser && text(CONSOLE_HEADER) != "1";
-    is_refused.then(|| {
-        Refused::new(403, "Forbidden", format!("a browser must send {CONSOLE_HEADER}: 1 with what changes anything"))
-    })
-}
-
-/// A refusal as Kubernetes says it.
-fn refuse(refused: &Refused) -> Response {
-    let status = StatusCode::from_u16(refused.code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let body = json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": refused.code, "reason": refused.reason, "message": refused.message});
-    (status, Json(body)).into_response()
-}
-
-impl IntoResponse for Refused {
-    fn into_response(self) -> Response {
-        refuse(&self)
     }
 }
 
@@ -370,7 +321,7 @@ async fn router(
     request: Request,
 ) -> Result<Response, Refused> {
     let url = found(&machine, &namespace, &name, |addresses| addresses.router.clone())?;
-    through(&machine, &url, &rest, request).await
+    web::through(&machine.client, web::join(&url, &rest)?, request, web::PATIENCE).await
 }
 
 async fn insights(
@@ -379,37 +330,5 @@ async fn insights(
     request: Request,
 ) -> Result<Response, Refused> {
     let url = found(&machine, &namespace, &name, |addresses| addresses.insights.clone())?;
-    through(&machine, &url, &rest, request).await
-}
-
-/// Passes a request on, without what belongs to this connection.
-async fn through(machine: &Shared, url: &str, rest: &str, request: Request) -> Result<Response, Refused> {
-    let (head, body) = request.into_parts();
-    let away = |error: &dyn std::fmt::Display| Refused::new(502, "BadGateway", format!("failed to ask {url}: {error}"));
-    let bytes = axum::body::to_bytes(body, 8 << 20).await.map_err(|error| away(&error))?;
-    let query = head.uri.query().map(|query| format!("?{query}")).unwrap_or_default();
-    let mut call = machine.client.request(head.method, format!("{url}/{rest}{query}")).body(bytes);
-    for name in [header::CONTENT_TYPE, header::ACCEPT] {
-        if let Some(value) = head.headers.get(&name) {
-            call = call.header(name, value);
-        }
-    }
-    let answer = call.timeout(std::time::Duration::from_secs(30)).send().await.map_err(|error| away(&error))?;
-    let mut response = Response::builder().status(answer.status());
-    for (name, value) in answer.headers() {
-        if name == header::CONTENT_TYPE || name == header::RETRY_AFTER || name.as_str().starts_with("x-endcap") {
-            response = response.header(name, value);
-        }
-    }
-    let bytes = answer.bytes().await.map_err(|error| away(&error))?;
-    response.body(Body::from(bytes)).map_err(|error| away(&error))
-}
-
-async fn page(request: Request) -> Response {
-    let path = request.uri().path();
-    match pages::file(path) {
-        Some((kind, bytes)) => ([(header::CONTENT_TYPE, kind)], bytes).into_response(),
-        None if path == "/" => ([(header::CONTENT_TYPE, "text/html; charset=utf-8")], pages::MISSING).into_response(),
-        None => refuse(&Refused::new(404, "NotFound", format!("there is nothing at {path}"))),
-    }
+    web::through(&machine.client, web::join(&url, &rest)?, request, web::PATIENCE).await
 }

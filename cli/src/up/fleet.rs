@@ -33,7 +33,6 @@ enum State {
 #[derive(Clone, Debug)]
 pub struct Wanted {
     pub program: &'static str,
-    pub label: String,
     pub args: Vec<String>,
     pub logs: PathBuf,
     /// It names its addresses before it is ready.
@@ -51,8 +50,8 @@ impl Default for Slot {
 const LASTED: Duration = Duration::from_secs(10);
 
 impl Slot {
-    /// Keeps it running; cheap when it does.
-    pub async fn tend(&mut self, wanted: &Wanted) {
+    /// Keeps it running; cheap when it does: what to start is asked only when something is to be started. None: not yet.
+    pub async fn tend(&mut self, label: &str, wanted: impl FnOnce() -> Option<Wanted>) {
         match &mut self.state {
             State::Running(running) => {
                 if let Some(why) = running.is_over() {
@@ -66,7 +65,7 @@ impl Slot {
             State::Starting(task) if task.is_finished() => {
                 let result = match task.await {
                     Ok(result) => result,
-                    Err(error) => Err(anyhow::anyhow!("failed to start {}: {error}", wanted.label)),
+                    Err(error) => Err(anyhow::anyhow!("failed to start {label}: {error}")),
                 };
                 match result {
                     Ok(running) => {
@@ -77,11 +76,13 @@ impl Slot {
                     Err(error) => self.fail(format!("{error:#}")),
                 }
             }
-            State::Starting(_) => {}
-            State::Idle => {}
+            State::Starting(_) | State::Idle => {}
         }
-        if matches!(self.state, State::Idle) && Instant::now() >= self.not_before {
-            let Wanted { program, label, args, logs, may_wait } = wanted.clone();
+        if matches!(self.state, State::Idle)
+            && Instant::now() >= self.not_before
+            && let Some(Wanted { program, args, logs, may_wait }) = wanted()
+        {
+            let label = label.to_owned();
             self.state = State::Starting(tokio::spawn(async move {
                 if may_wait {
                     Running::listening(program, &label, &args, &logs).await
@@ -146,7 +147,7 @@ pub struct Predictors {
 
 impl Predictors {
     /// Starts what is missing and ends what is too many.
-    pub async fn tend(&mut self, wanted: &BTreeMap<String, i32>, how: impl Fn(&str, usize) -> Option<Wanted>) {
+    pub async fn tend(&mut self, wanted: &BTreeMap<String, i32>, how: impl Fn(&str) -> Option<Wanted>) {
         let gone: Vec<String> = self.slots.keys().filter(|version| !wanted.contains_key(*version)).cloned().collect();
         for version in gone {
             for slot in self.slots.remove(&version).unwrap_or_default() {
@@ -163,9 +164,7 @@ impl Predictors {
             }
             slots.resize_with(replicas, Slot::default);
             for (at, slot) in slots.iter_mut().enumerate() {
-                if let Some(wanted) = how(version, at) {
-                    slot.tend(&wanted).await;
-                }
+                slot.tend(&format!("predictor-{version}-{at}"), || how(version)).await;
             }
         }
     }

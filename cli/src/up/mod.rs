@@ -3,15 +3,12 @@
 
 mod api;
 mod carry;
-mod counters;
 mod dataset;
 pub mod events;
-mod facts;
 pub mod fields;
 mod fleet;
 mod model;
 pub mod objects;
-mod pages;
 mod poll;
 mod training;
 
@@ -25,7 +22,6 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use endcap_crds::promotion_policy::status::PromotionPolicyStatus;
 use endcap_crds::{Kind, PromotionPolicy};
-use endcap_routing::table::KeyPair;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::Notify;
@@ -82,7 +78,7 @@ pub async fn up(args: UpArgs) -> Result<()> {
     endcap_eventlog::program::init_tracing();
     let state = match &args.state {
         Some(state) => state.clone(),
-        None => default_state()?,
+        None => crate::serve::default_state("up")?,
     };
     std::fs::create_dir_all(&state)
         .with_context(|| format!("failed to make the folder {}; choose another with --state", state.display()))?;
@@ -122,7 +118,7 @@ pub async fn up(args: UpArgs) -> Result<()> {
     let console = listener.local_addr()?;
     let server = tokio::spawn(api::serve(listener, machine.clone()));
     println!("{}", json!({"ready": true, "console": console.to_string(), "listen": args.listen.to_string()}));
-    let shared = Shared { keys: Arc::new(signing_key(&state)?), state, client };
+    let shared = Shared { keys: Arc::new(crate::stack::signing_key(&state)?), state, client };
     let result = run(&machine, &shared, &args).await;
     server.abort();
     drop(lock);
@@ -294,17 +290,4 @@ pub fn manifests(path: &Path) -> Result<Vec<(PathBuf, Value)>> {
         }
     }
     Ok(found)
-}
-
-fn default_state() -> Result<PathBuf> {
-    let base = std::env::var_os("XDG_STATE_HOME").map(PathBuf::from);
-    let base = base.or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".local/state")));
-    Ok(base
-        .context("failed to choose a state folder: neither XDG_STATE_HOME nor HOME is set; name one with --state")?
-        .join("endcap/up"))
-}
-
-/// The key that signs routing tables on this machine; made once, readable by its owner alone.
-fn signing_key(state: &Path) -> Result<KeyPair> {
-    crate::stack::signing_key(state)
 }

@@ -7,16 +7,17 @@ use std::time::Instant;
 
 use anyhow::{Context, Result};
 use endcap_crds::{Experiment, Kind, ModelVersion, PromotionPolicy, RecommenderModel};
+use endcap_dataplane::counters::Sums;
+use endcap_dataplane::objects as seen;
+use endcap_dataplane::routers::Behind;
 use endcap_operator_core::observed::{self, Observed, Policy, Release, Training};
 use endcap_operator_core::plan::{About, Plan};
 use endcap_routing::table::{KeyPair, Table};
 use jiff::Timestamp;
 use serde_json::{Map, json};
 
-use super::counters::Sums;
 use super::dataset::Extent;
 use super::events::{Events, Said};
-use super::facts;
 use super::fleet::{Predictors, Slot};
 use super::objects::{Objects, object};
 use super::training::Process;
@@ -47,9 +48,7 @@ pub struct Shell {
     pub(super) trainings: BTreeMap<String, Process>,
     pub(super) sums: Sums,
     pub(super) table: Option<Table>,
-    /// By router: since when it is behind.
-    pub(super) behind: BTreeMap<String, Timestamp>,
-    pub(super) baseline: Option<PathBuf>,
+    pub(super) behind: Behind,
     pub(super) routed: Vec<observed::Router>,
     pub(super) counted: Option<observed::Counters>,
     pub(super) insights_facts: Option<observed::Insights>,
@@ -67,7 +66,6 @@ impl Shell {
         std::fs::create_dir_all(&folder).with_context(|| format!("failed to make the folder {}", folder.display()))?;
         let logs = super::fleet::logs(&folder)?;
         let table = std::fs::read(folder.join("table.json")).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
-        let baseline = Some(folder.join("baseline.json.zst")).filter(|path| path.exists());
         Ok(Self {
             namespace: namespace.to_owned(),
             name: name.to_owned(),
@@ -82,8 +80,7 @@ impl Shell {
             trainings: BTreeMap::new(),
             sums: Sums::default(),
             table,
-            behind: BTreeMap::new(),
-            baseline,
+            behind: Behind::default(),
             routed: Vec::new(),
             counted: None,
             insights_facts: None,
@@ -125,19 +122,17 @@ impl Shell {
         own.chain(routers).chain(trainings).chain(predictors).collect()
     }
 
-    /// One look: observe, decide, carry out. Returns when to look again.
-    pub async fn look(&mut self, objects: &Objects, events: &Events) -> Result<Option<Timestamp>> {
-        let Some(model) = objects.get(Kind::RecommenderModel, &self.namespace, &self.name) else { return Ok(None) };
+    /// One look: observe, decide, carry out.
+    pub async fn look(&mut self, objects: &Objects, events: &Events) -> Result<()> {
+        let Some(model) = objects.get(Kind::RecommenderModel, &self.namespace, &self.name) else { return Ok(()) };
         let model: RecommenderModel = serde_json::from_value(model).context("failed to read the model")?;
         self.poll(objects, &model).await;
         let observed = self.observe(objects, &model)?;
         let plan = endcap_operator_core::decide(&observed, Timestamp::now());
-        self.carry_out(objects, events, &model, &plan).await?;
-        Ok(plan.wake_at)
+        self.carry_out(objects, events, &model, &plan).await
     }
 
     fn observe(&self, objects: &Objects, model: &RecommenderModel) -> Result<Observed> {
-        let meta = &model.metadata;
         let namespace = Some(self.namespace.as_str());
         let policy = match &model.spec.promotion_policy_ref {
             None => Policy::BuiltIn,
@@ -157,28 +152,16 @@ impl Shell {
             }
         }
         let dataset = self.extent.as_ref().and_then(|extent| extent.since(&self.trainings_folder(), &versions));
-        let versions = versions.into_iter().map(facts::version).collect();
+        let versions = versions.into_iter().map(seen::version).collect();
         let experiments = self.experiments(objects)?.into_iter().map(|experiment| {
             let found = self.experiment_facts.get(experiment.metadata.name.as_deref().unwrap_or_default());
-            facts::experiment(experiment, found.cloned())
+            seen::experiment(experiment, found.cloned())
         });
         let experiments = experiments.collect();
         let trainings: BTreeMap<String, Training> =
             self.trainings.iter().map(|(version, process)| (version.clone(), process.facts())).collect();
-        let annotation = |key: &str| meta.annotations.as_ref().and_then(|all| all.get(key)).cloned();
         Ok(Observed {
-            model: observed::Model {
-                namespace: self.namespace.clone(),
-                name: self.name.clone(),
-                uid: meta.uid.clone().unwrap_or_default(),
-                generation: meta.generation.unwrap_or(1),
-                created_at: meta.creation_timestamp.as_ref().map_or(Timestamp::UNIX_EPOCH, |time| time.0),
-                deleting: meta.deletion_timestamp.is_some(),
-                promoted_by: annotation(endcap_crds::reasons::annotation::PROMOTED_BY),
-                spec: model.spec.clone(),
-                status: model.status.clone().unwrap_or_default(),
-                url: Some(self.router_url()),
-            },
+            model: seen::model(model, Some(self.router_url())),
             policy,
             versions,
             experiments,
@@ -249,7 +232,7 @@ impl Shell {
         for (name, spec) in &plan.create {
             let mut labels = Map::new();
             labels.insert(endcap_crds::reasons::label::MODEL.to_owned(), json!(self.name));
-            labels.insert(endcap_crds::reasons::label::VERSION.to_owned(), json!(spec.version.to_string()));
+            labels.insert(endcap_crds::reasons::label::VERSION.to_owned(), json!(name));
             labels.insert(endcap_crds::reasons::label::TRIGGER.to_owned(), json!(format!("{:?}", spec.trigger.type_)));
             let created = object(Kind::ModelVersion, &self.namespace, name, &labels, &serde_json::to_value(spec)?);
             objects.apply(Kind::ModelVersion, created, MANAGER, true).map_err(refused)?;

@@ -65,7 +65,7 @@ fn place(kind: Kind, namespace: &str, name: &str) -> (String, String, String) {
 }
 
 /// A name that may be a file's.
-fn is_safe(name: &str) -> bool {
+pub(crate) fn is_safe(name: &str) -> bool {
     !name.is_empty()
         && name.len() <= 253
         && name.chars().all(|one| one.is_ascii_lowercase() || one.is_ascii_digit() || one == '-' || one == '.')
@@ -291,6 +291,31 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
 
 pub fn text_at(object: &Value, pointer: &str) -> String {
     object.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned()
+}
+
+/// What one condition of an object says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Condition<'a> {
+    pub status: &'a str,
+    pub reason: &'a str,
+    pub message: &'a str,
+    /// Since when it has this status.
+    pub since: &'a str,
+    /// The generation that it speaks of.
+    pub generation: Option<i64>,
+}
+
+pub fn condition<'a>(object: &'a Value, type_: &str) -> Option<Condition<'a>> {
+    let list = object.pointer("/status/conditions")?.as_array()?;
+    let found = list.iter().find(|one| one.get("type").and_then(Value::as_str) == Some(type_))?;
+    let text = |key: &str| found.get(key).and_then(Value::as_str).unwrap_or_default();
+    Some(Condition {
+        status: text("status"),
+        reason: text("reason"),
+        message: text("message"),
+        since: text("lastTransitionTime"),
+        generation: found.get("observedGeneration").and_then(Value::as_i64),
+    })
 }
 
 fn revision_of(object: &Value) -> u64 {

@@ -5,11 +5,9 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use endcap_crds::model_version::status::Metric;
-use endcap_operator_core::observed::{Outcome, Training};
+use endcap_dataplane::outcome;
+use endcap_operator_core::observed::Training;
 use endcap_operator_core::plan::TrainingRun;
-use endcap_operator_core::text::decimal;
-use endcap_recommender::artifact::ArtifactManifest;
 use jiff::Timestamp;
 use serde_json::Value;
 use tokio::process::Child;
@@ -50,7 +48,7 @@ fn message_file(place: &Place, version: &str) -> PathBuf {
 
 impl Process {
     /// Takes it up: what ended while nobody looked is not run again.
-    pub async fn new(run: TrainingRun, place: Place) -> Result<Self> {
+    pub fn new(run: TrainingRun, place: Place) -> Result<Self> {
         std::fs::create_dir_all(&place.folder)
             .with_context(|| format!("failed to make the folder {}", place.folder.display()))?;
         let now = Timestamp::now();
@@ -66,7 +64,7 @@ impl Process {
         };
         let file = message_file(&process.place, &process.run.version);
         if let Some(message) = read(&file).filter(|message| message.get("outcome") == Some(&"Succeeded".into())) {
-            process.over = Some(process.succeeded(&message).await?);
+            process.over = Some(process.succeeded(&message)?);
         }
         Ok(process)
     }
@@ -95,21 +93,16 @@ impl Process {
         };
         self.child = None;
         let message = read(&message_file(&self.place, &self.run.version)).unwrap_or_default();
-        let text = message.get("error").and_then(Value::as_str).unwrap_or("it said nothing").to_owned();
+        let (reason, text) = outcome::failure(&message);
         self.over = match status.code() {
-            Some(0) => Some(self.succeeded(&message).await?),
-            Some(2) => Some(self.failed(reason_of(&message), text)),
-            Some(3) => {
-                let highest = message
-                    .get("highest")
-                    .and_then(Value::as_i64)
-                    .and_then(|highest| i32::try_from(highest).ok())
-                    .unwrap_or(0);
-                Some(Training::Taken { highest, finished_at: Timestamp::now() })
+            Some(0) => Some(self.succeeded(&message)?),
+            Some(outcome::exit::REFUSED) => Some(self.failed(&reason, text)),
+            Some(outcome::exit::VERSION_TAKEN) => {
+                Some(Training::Taken { highest: outcome::highest(&message), finished_at: Timestamp::now() })
             }
-            Some(4) => Some(self.failed("ArtifactTaken", text)),
+            Some(outcome::exit::ARTIFACT_TAKEN) => Some(self.failed("ArtifactTaken", text)),
             _ if self.attempt > self.run.backoff_limit => {
-                Some(self.failed(reason_of(&message), format!("{text} (after {} attempts)", self.attempt)))
+                Some(self.failed(&reason, format!("{text} (after {} attempts)", self.attempt)))
             }
             _ => {
                 tracing::warn!(
@@ -205,48 +198,16 @@ impl Process {
         }
     }
 
-    async fn succeeded(&self, message: &Value) -> Result<Training> {
-        let text = |key: &str| message.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
-        let uri = text("uri");
-        let from = endcap_store::open(&uri)?;
-        let (bytes, _) = endcap_store::read_manifest(&from).await?;
-        let manifest = ArtifactManifest::from_json(&bytes)?;
-        let number = |key: &str| message.get(key).and_then(Value::as_i64).unwrap_or(0);
-        let metric = |name: &str, metric: &endcap_recommender::artifact::Metric| Metric {
-            name: name.into(),
-            value: decimal(metric.value),
-            split: metric.split.as_str().into(),
-        };
-        // Only those of all situations together: a status is not a report.
-        let main = manifest.metrics.iter().filter(|one| one.name.matches('.').count() < 2);
-        let (baseline, own): (Vec<_>, Vec<_>) = main.partition(|one| one.name.ends_with(".active"));
-        Ok(Training::Succeeded(Box::new(Outcome {
-            attempts: self.attempt.max(1),
+    fn succeeded(&self, message: &Value) -> Result<Training> {
+        let run = outcome::Run {
+            attempts: self.attempt,
             started_at: self.first,
             finished_at: Timestamp::now(),
             gpu_seconds: None,
-            uri,
-            manifest_sha256: text("manifest_sha256"),
-            size_bytes: number("bytes"),
-            format_version: 1,
-            dataset_sha256: text("dataset_sha256"),
-            rows: number("rows"),
-            min_time: manifest.dataset.min_time,
-            max_time: manifest.dataset.max_time,
-            metrics: own.into_iter().map(|one| metric(&one.name, one)).collect(),
-            baseline_metrics: baseline
-                .into_iter()
-                .map(|one| metric(one.name.trim_end_matches(".active"), one))
-                .collect(),
-            customers: number("customers"),
-            orders: number("orders"),
-            products: number("products"),
-        })))
+        };
+        let read = outcome::read(message, run).context("failed to read the outcome of the training")?;
+        Ok(Training::Succeeded(Box::new(read)))
     }
-}
-
-fn reason_of(message: &Value) -> &str {
-    message.get("outcome").and_then(Value::as_str).unwrap_or("TrainingFailed")
 }
 
 fn read(path: &Path) -> Option<Value> {

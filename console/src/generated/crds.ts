@@ -241,6 +241,10 @@ export interface components {
                      */
                     to: number;
                 }[];
+                /** @description What `kubectl get` prints, for people; programs read the other fields. */
+                columns?: {
+                    [key: string]: string;
+                };
                 /**
                  * @description How it ended.
                  * @enum {string}
@@ -488,6 +492,10 @@ export interface components {
                     /** @description Its value. */
                     value: string;
                 }[];
+                /** @description What `kubectl get` prints, for people; programs read the other fields. */
+                columns?: {
+                    [key: string]: string;
+                };
                 /** @description Conditions; each carries the generation it speaks of, a stable reason, and numbers in its message. */
                 conditions?: {
                     /**
@@ -514,6 +522,11 @@ export interface components {
                 }[];
                 /** @description What it learned from. Written once. */
                 dataset?: {
+                    /**
+                     * Format: int64
+                     * @description Events of the model's log before this offset were learned from.
+                     */
+                    eventsUntil?: number;
                     /** @description Digest of the dataset's manifest. */
                     manifestSha256: string;
                     /**
@@ -980,6 +993,13 @@ export interface components {
                      * @enum {string}
                      */
                     deletionPolicy?: "Retain" | "Delete";
+                    /** @description With a file:/// uri: the claim that is mounted there, in every pod that reads or writes artifacts. */
+                    persistentVolumeClaim?: {
+                        /** @description Name of the PersistentVolumeClaim; several pods mount it, so that it must allow ReadWriteMany where there are several nodes. */
+                        claimName: string;
+                        /** @description Folder of the volume; without it all of it. */
+                        subPath?: string;
+                    };
                     /**
                      * @description Which versions keep their artifact. What serves, served last, is in an experiment or is pinned is kept anyway.
                      * @default {}
@@ -1005,6 +1025,8 @@ export interface components {
                         /** @description Name of the object in this namespace. */
                         name: string;
                     };
+                    /** @description Service account of the pods that reach the store, for the workload identity of a cloud bucket; without it the namespace's default. No pod of the model gets a token of the Kubernetes API. */
+                    serviceAccountName?: string;
                     /** @description Prefix of the store; objects below it are addressed by their content. */
                     uri: string;
                 };
@@ -1087,6 +1109,13 @@ export interface components {
                              * @enum {string}
                              */
                             format?: "Parquet" | "Csv" | "Jsonl" | null;
+                            /** @description With a file:/// folder as uri: the claim that is mounted there in the training's pod. */
+                            persistentVolumeClaim?: {
+                                /** @description Name of the PersistentVolumeClaim; several pods mount it, so that it must allow ReadWriteMany where there are several nodes. */
+                                claimName: string;
+                                /** @description Folder of the volume; without it all of it. */
+                                subPath?: string;
+                            };
                             /** @description Secret with the store's environment names as keys (AWS_ACCESS_KEY_ID, AWS_ENDPOINT, ...). Without it, workload identity. */
                             secretRef?: {
                                 /** @description Name of the object in this namespace. */
@@ -1892,6 +1921,10 @@ export interface components {
             status?: {
                 /** @description The version that serves new units. */
                 activeVersion?: string;
+                /** @description What `kubectl get` prints, for people; programs read the other fields. */
+                columns?: {
+                    [key: string]: string;
+                };
                 /** @description Conditions; each carries the generation it speaks of, a stable reason, and numbers in its message. */
                 conditions?: {
                     /**

@@ -1,5 +1,6 @@
 //! Parts that several kinds share: bounded texts, references, pod settings, conditions, units of assignment.
 
+pub mod columns;
 pub mod conditions;
 pub mod gates;
 pub mod peers;

@@ -37,7 +37,7 @@ use status::ExperimentStatus;
     printcolumn(
         name = "Arms",
         type_ = "string",
-        json_path = ".status.armNames",
+        json_path = ".status.columns.arms",
         description = "The arms, the control first"
     ),
     printcolumn(
@@ -49,25 +49,25 @@ use status::ExperimentStatus;
     printcolumn(
         name = "Lift",
         type_ = "string",
-        json_path = ".status.arms[?(@.lift)].lift",
+        json_path = ".status.columns.lift",
         description = "Relative lift of the first treatment"
     ),
     printcolumn(
         name = "P",
         type_ = "string",
-        json_path = ".status.arms[?(@.pValue)].pValue",
+        json_path = ".status.columns.p",
         description = "p-value of the first treatment"
     ),
     printcolumn(
         name = "SRM",
         type_ = "string",
-        json_path = ".status.srmPValue",
+        json_path = ".status.columns.srm",
         description = "p-value of the sample-ratio check"
     ),
-    printcolumn(name = "Ends", type_ = "date", json_path = ".status.endsAt"),
+    printcolumn(name = "Ends", type_ = "string", json_path = ".status.columns.ends"),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
-    printcolumn(name = "Winner", type_ = "string", json_path = ".status.winner", priority = 1),
-    printcolumn(name = "Conclusion", type_ = "string", json_path = ".status.conclusion", priority = 1)
+    printcolumn(name = "Winner", type_ = "string", json_path = ".status.columns.winner", priority = 1),
+    printcolumn(name = "Conclusion", type_ = "string", json_path = ".status.columns.conclusion", priority = 1)
 )]
 #[x_kube(
     validation = Rule::new("has(self.salt) == has(oldSelf.salt) && (!has(self.salt) || self.salt == oldSelf.salt)")

@@ -1,9 +1,12 @@
 //! What is observed of an experiment.
 
+use std::collections::BTreeMap;
+
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::common::columns::{Columns, columns};
 use crate::common::conditions::{Conditions, conditions};
 use crate::common::text::{DecimalText, DnsLabel, ShortText};
 use crate::recommender_model::status::{GateVerdict, GateWindow};
@@ -68,6 +71,10 @@ pub struct ExperimentStatus {
     /// How it ended.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub conclusion: Option<Conclusion>,
+    /// What `kubectl get` prints, for people; programs read the other fields.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(schema_with = "columns")]
+    pub columns: Columns,
 }
 
 /// How far an experiment is.

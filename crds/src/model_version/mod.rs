@@ -36,14 +36,14 @@ use status::ModelVersionStatus;
     printcolumn(name = "Model", type_ = "string", json_path = ".spec.modelRef.name"),
     printcolumn(name = "Version", type_ = "integer", json_path = ".spec.version"),
     printcolumn(name = "Phase", type_ = "string", json_path = ".status.phase"),
-    printcolumn(name = "NDCG10", type_ = "string", json_path = r#".status.metrics[?(@.name=="ndcg@10")].value"#, description = "NDCG@10 of the evaluation's first split"),
+    printcolumn(name = "NDCG10", type_ = "string", json_path = ".status.columns.ndcg10", description = "NDCG@10 of the evaluation's first split"),
     printcolumn(name = "Trigger", type_ = "string", json_path = ".spec.trigger.type", description = "What started the training"),
     printcolumn(name = "In-Use", type_ = "string", json_path = r#".status.conditions[?(@.type=="InUse")].status"#, description = "Something serves it, keeps it warm or has pinned it"),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
-    printcolumn(name = "Size", type_ = "integer", json_path = ".status.artifact.sizeBytes", priority = 1, description = "Bytes of the artifact"),
-    printcolumn(name = "SHA256", type_ = "string", json_path = ".status.artifact.sha256", priority = 1, description = "Digest of the artifact"),
-    printcolumn(name = "Dataset-Rows", type_ = "integer", json_path = ".status.dataset.rows", priority = 1, description = "Order lines that it learned from"),
-    printcolumn(name = "Job", type_ = "string", json_path = ".status.job.name", priority = 1, description = "The training's Job")
+    printcolumn(name = "Size", type_ = "string", json_path = ".status.columns.size", priority = 1, description = "Bytes of the artifact"),
+    printcolumn(name = "SHA256", type_ = "string", json_path = ".status.columns.sha256", priority = 1, description = "Digest of the artifact"),
+    printcolumn(name = "Dataset-Rows", type_ = "string", json_path = ".status.columns.rows", priority = 1, description = "Order lines that it learned from"),
+    printcolumn(name = "Job", type_ = "string", json_path = ".status.columns.job", priority = 1, description = "The training's Job")
 )]
 #[x_kube(validation = Rule::new("self == oldSelf").message("a version is immutable: train a new one (change spec.retraining.trigger of the model)"))]
 pub struct ModelVersionSpec {

@@ -1,10 +1,13 @@
 //! What is known of a version. What its training produced is written once.
 
+use std::collections::BTreeMap;
+
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::common::columns::{Columns, columns};
 use crate::common::conditions::{Conditions, conditions};
 use crate::common::text::{DecimalText, Identifier, MetricName, ObjectName, Sha256Text, ShortText, StoreUri};
 
@@ -80,6 +83,10 @@ pub struct ModelVersionStatus {
     #[schemars(length(max = 16))]
     #[x_kube(merge_strategy = ListMerge::Set)]
     pub used_by: Vec<ShortText>,
+    /// What `kubectl get` prints, for people; programs read the other fields.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(schema_with = "columns")]
+    pub columns: Columns,
 }
 
 /// How far a version is; it only moves forward.
@@ -163,6 +170,10 @@ pub struct DatasetRecord {
     /// The newest order.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_time: Option<Time>,
+    /// Events of the model's log before this offset were learned from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0))]
+    pub events_until: Option<i64>,
 }
 
 /// One figure of the evaluation.

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::common::refs::ObjectRef;
 use crate::common::rule::at_least;
-use crate::common::text::{DurationText, StoreUri};
+use crate::common::text::{DurationText, ObjectName, ShortText, StoreUri};
 
 /// Where artifacts are kept and for how long.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -16,12 +16,29 @@ pub struct Artifacts {
     /// Secret with the store's environment names as keys (AWS_ACCESS_KEY_ID, AWS_ENDPOINT, ...); mounted by name, never read by the operator. Without it, workload identity.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret_ref: Option<ObjectRef>,
+    /// With a file:/// uri: the claim that is mounted there, in every pod that reads or writes artifacts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub persistent_volume_claim: Option<VolumeClaim>,
+    /// Service account of the pods that reach the store, for the workload identity of a cloud bucket; without it the namespace's default. No pod of the model gets a token of the Kubernetes API.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service_account_name: Option<ObjectName>,
     /// Which versions keep their artifact. What serves, served last, is in an experiment or is pinned is kept anyway.
     #[serde(default)]
     pub retention: Retention,
     /// What happens to the artifacts when the model is deleted.
     #[serde(default)]
     pub deletion_policy: DeletionPolicy,
+}
+
+/// A claim of this namespace.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct VolumeClaim {
+    /// Name of the PersistentVolumeClaim; several pods mount it, so that it must allow ReadWriteMany where there are several nodes.
+    pub claim_name: ObjectName,
+    /// Folder of the volume; without it all of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sub_path: Option<ShortText>,
 }
 
 /// Which versions keep their artifact.

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::common::refs::ObjectRef;
 use crate::common::rule::at_least;
 use crate::common::text::{DnsLabel, DurationText, SqlText, StoreUri};
+use crate::recommender_model::artifacts::VolumeClaim;
 
 /// Where the data comes from and how much of it is enough.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
@@ -113,6 +114,9 @@ pub struct ObjectSource {
     /// Secret with the store's environment names as keys (AWS_ACCESS_KEY_ID, AWS_ENDPOINT, ...). Without it, workload identity.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret_ref: Option<ObjectRef>,
+    /// With a file:/// folder as uri: the claim that is mounted there in the training's pod.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub persistent_volume_claim: Option<VolumeClaim>,
 }
 
 /// Format of files.

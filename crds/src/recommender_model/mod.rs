@@ -60,17 +60,17 @@ use training::Training;
         label_selector_path = ".status.selector"
     ),
     printcolumn(name = "Ready", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].status"#, description = "The endpoint answers now with a verified version"),
-    printcolumn(name = "Active", type_ = "string", json_path = ".status.activeVersion", description = "The version that serves new units"),
-    printcolumn(name = "Target", type_ = "string", json_path = ".status.targetVersion", description = "The version that is being promoted"),
-    printcolumn(name = "Step", type_ = "string", json_path = ".status.rollout.step", description = "The rollout's step"),
-    printcolumn(name = "Weight", type_ = "integer", json_path = ".status.rollout.weight", description = "Percent of the units that the candidate gets"),
-    printcolumn(name = "Training", type_ = "integer", json_path = ".status.training.progressPercent", description = "Progress of the running training in percent"),
-    printcolumn(name = "Drift", type_ = "string", json_path = ".status.drift.worst.value", description = "The worst drift statistic of the last window"),
+    printcolumn(name = "Active", type_ = "string", json_path = ".status.columns.active", description = "The version that serves new units"),
+    printcolumn(name = "Target", type_ = "string", json_path = ".status.columns.target", description = "The version that is being promoted"),
+    printcolumn(name = "Step", type_ = "string", json_path = ".status.columns.step", description = "The rollout's step"),
+    printcolumn(name = "Weight", type_ = "string", json_path = ".status.columns.weight", description = "Share of the units that the candidate gets"),
+    printcolumn(name = "Training", type_ = "string", json_path = ".status.columns.training", description = "Progress of the running training"),
+    printcolumn(name = "Drift", type_ = "string", json_path = ".status.columns.drift", description = "The worst drift statistic of the last window"),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
     printcolumn(name = "URL", type_ = "string", json_path = ".status.url", priority = 1, description = "The stable address for the OMS"),
     printcolumn(name = "Replicas", type_ = "integer", json_path = ".status.readyReplicas", priority = 1, description = "Ready pods of the active version"),
-    printcolumn(name = "Latest", type_ = "string", json_path = ".status.latestVersion", priority = 1, description = "The newest version"),
-    printcolumn(name = "Routers", type_ = "integer", json_path = ".status.routing.routersSynced", priority = 1, description = "Routers that acknowledged the current table"),
+    printcolumn(name = "Latest", type_ = "string", json_path = ".status.columns.latest", priority = 1, description = "The newest version"),
+    printcolumn(name = "Routers", type_ = "string", json_path = ".status.columns.routers", priority = 1, description = "Routers that acknowledged the current table"),
     printcolumn(name = "Reason", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].reason"#, priority = 1, description = "Why it is ready or not")
 )]
 pub struct RecommenderModelSpec {

@@ -1,9 +1,12 @@
 //! What the operator reports of a model: what is on the wire, not what was asked for.
 
+use std::collections::BTreeMap;
+
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::common::columns::{Columns, columns};
 use crate::common::conditions::{Conditions, conditions};
 use crate::common::text::{DnsLabel, Identifier, MessageText, ShortText, Token, VersionName};
 
@@ -90,6 +93,10 @@ pub struct RecommenderModelStatus {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 10))]
     pub history: Vec<HistoryEntry>,
+    /// What `kubectl get` prints, for people; programs read the other fields.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(schema_with = "columns")]
+    pub columns: Columns,
 }
 
 /// A summary for people.

@@ -26,6 +26,9 @@ pub struct Options {
     /// Baseline state of the trainer (JSON, or .zst of it): where the live state of an empty log starts. Ignored once the log has begun.
     #[arg(long, value_name = "FILE")]
     pub baseline: Option<PathBuf>,
+    /// Artifact beside which that state lies, `s3://bucket/prefix` or a folder: read once, when the log is empty, and kept beside the log.
+    #[arg(long, value_name = "URI", conflicts_with = "baseline")]
+    pub baseline_of: Option<String>,
     /// How often the live state is written to disk.
     #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = duration)]
     pub snapshot_interval: Duration,

@@ -1,6 +1,7 @@
 //! Brings the program up and takes it down.
 
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -33,6 +34,10 @@ pub enum StartError {
     ExportInterval(Duration),
     #[error("failed to use --export: {0}")]
     Export(endcap_store::StoreError),
+    #[error("failed to read the baseline state of --baseline-of: {0}")]
+    Baseline(endcap_store::StoreError),
+    #[error("failed to keep the baseline state as {path}: {source}")]
+    Keep { path: PathBuf, source: std::io::Error },
     #[error(transparent)]
     Bind(#[from] BindError),
     #[error(transparent)]
@@ -59,7 +64,7 @@ pub struct Running {
 }
 
 /// Starts on the current runtime; ready when this returns.
-pub async fn start(options: Options) -> Result<Running, StartError> {
+pub async fn start(mut options: Options) -> Result<Running, StartError> {
     if options.retention < options.dedup_age {
         let (retention_s, dedup_age_s) = (options.retention.as_secs(), options.dedup_age.as_secs());
         return Err(StartError::Retention { retention_s, dedup_age_s });
@@ -67,6 +72,9 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
     let export_to = options.export.as_deref().map(endcap_store::open).transpose().map_err(StartError::Export)?;
     if options.export_interval < Duration::from_secs(1) {
         return Err(StartError::ExportInterval(options.export_interval));
+    }
+    if let Some(artifact) = options.baseline_of.take() {
+        options.baseline = baseline_of(&artifact, &options.data).await?;
     }
     // Addresses first: what is wrong with them is said before the log is read.
     let listener = bind("--listen", options.listen).await?;
@@ -138,6 +146,42 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
         keeper,
         exporter,
     })
+}
+
+/// The state that a trainer writes beside an artifact.
+const BASELINE: &str = "state/baseline.json.zst";
+
+/// The baseline state beside an artifact, kept beside the log: a log that has begun does not need the artifact any more.
+async fn baseline_of(artifact: &str, data: &Path) -> Result<Option<PathBuf>, StartError> {
+    let kept = data.with_extension("baseline.json.zst");
+    if kept.exists() {
+        return Ok(Some(kept));
+    }
+    let has_begun = std::fs::read_dir(data).is_ok_and(|mut files| files.next().is_some());
+    let found = match endcap_store::open(artifact) {
+        Ok(from) => endcap_store::read_beside(&from, BASELINE).await,
+        Err(error) => Err(error),
+    };
+    match found {
+        Ok(Some(bytes)) => {
+            let write = |source| StartError::Keep { path: kept.clone(), source };
+            let fresh = kept.with_extension("new");
+            if let Some(folder) = kept.parent() {
+                std::fs::create_dir_all(folder).map_err(write)?;
+            }
+            std::fs::write(&fresh, bytes).and_then(|()| std::fs::rename(&fresh, &kept)).map_err(write)?;
+            Ok(Some(kept))
+        }
+        Ok(None) => {
+            tracing::warn!(artifact, "no baseline state beside the artifact: customers' histories start empty");
+            Ok(None)
+        }
+        Err(error) if has_begun => {
+            tracing::warn!(artifact, "the baseline state cannot be read, and the log has begun without it: {error}");
+            Ok(None)
+        }
+        Err(error) => Err(StartError::Baseline(error)),
+    }
 }
 
 impl Running {

@@ -14,7 +14,7 @@ use serde_json::json;
 use crate::conditions::{self, Said, is_true};
 use crate::observed::{Observed, Policy};
 use crate::plan::{About, Plan};
-use crate::{arms, drift, experiment, offline, retention, rollout, training, trigger};
+use crate::{arms, columns, drift, experiment, offline, retention, rollout, training, trigger};
 
 /// A ready router that does not take the table for so long is replaced.
 const ROUTER_PATIENCE: SignedDuration = SignedDuration::from_secs(60);
@@ -112,6 +112,7 @@ pub fn decide(seen: &Observed, now: Timestamp) -> Plan {
         serve(&mut cx);
     }
     report(&mut cx, missing);
+    columns::write(&mut cx.plan, &seen.experiments);
     cx.plan
 }
 

@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 pub mod arms;
+mod columns;
 mod conditions;
 pub mod cron;
 mod decide;

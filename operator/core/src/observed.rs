@@ -134,6 +134,8 @@ pub struct Outcome {
     pub rows: i64,
     pub min_time: Option<Timestamp>,
     pub max_time: Option<Timestamp>,
+    /// Events of the log before this offset are in it.
+    pub events_until: Option<i64>,
     pub metrics: Vec<Metric>,
     pub baseline_metrics: Vec<Metric>,
     pub customers: i64,

@@ -111,7 +111,7 @@ fn held_against(
                     ));
                 }
                 said.push(format!(
-                    " >= {limit:.4} ({percent}% under the active version's {baseline:.4} on the same data)"
+                    "; on the same data as the active version's {baseline:.4}: {own:.4} >= {limit:.4} ({percent}% under it)"
                 ));
             }
             (None, Some(parent)) if same_dataset => {

@@ -71,6 +71,10 @@ fn look(cx: &mut Deciding<'_>, version: &Version, status: &mut ModelVersionStatu
         Some(Training::Pending { since }) => {
             status.phase.get_or_insert(VersionPhase::Pending);
             let deadline = after(*since, span(&cx.seen.model.spec.training.pending_deadline));
+            // One that is suspended waits because somebody wants it to; one that ran before lost its place, and its active deadline bounds it.
+            if cx.seen.model.spec.training.suspend || status.phase == Some(VersionPhase::Training) {
+                return;
+            }
             if cx.now >= deadline {
                 let waited = span(&cx.seen.model.spec.training.pending_deadline);
                 fail(
@@ -197,6 +201,7 @@ fn succeed(status: &mut ModelVersionStatus, outcome: &Outcome) {
         rows: outcome.rows,
         min_time: outcome.min_time.map(Time),
         max_time: outcome.max_time.map(Time),
+        events_until: outcome.events_until,
     });
     status.metrics.get_or_insert_with(|| outcome.metrics.iter().take(64).cloned().collect());
     if !outcome.baseline_metrics.is_empty() {

@@ -4,10 +4,12 @@
 
 mod envelope;
 mod keys;
+mod trust;
 mod validate;
 
 pub use envelope::{Envelope, EnvelopeError, sign, verify};
 pub use keys::{KeyError, KeyPair, key_id, parse_public_key, parse_secret_key, read_public_key};
+pub use trust::Trust;
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;

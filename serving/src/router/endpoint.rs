@@ -4,12 +4,14 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
+use arc_swap::{ArcSwap, Guard};
 use axum::body::Bytes;
 use http::{Request, Uri};
 use http_body_util::{BodyExt, Full};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 pub type HttpClient = Client<HttpConnector, Full<Bytes>>;
@@ -18,6 +20,9 @@ pub type HttpClient = Client<HttpConnector, Full<Bytes>>;
 const SOFT_FAILURES: u32 = 3;
 const PROBE_EVERY: Duration = Duration::from_millis(100);
 const PROBE_TIMEOUT: Duration = Duration::from_millis(500);
+/// Names are looked up so often, and so long at most.
+const LOOK_UP_EVERY: Duration = Duration::from_secs(1);
+const LOOK_UP_TIMEOUT: Duration = Duration::from_secs(2);
 /// An endpoint that keeps failing is probed this seldom at most.
 const MAX_BACKOFF: Duration = Duration::from_secs(2);
 
@@ -129,13 +134,80 @@ pub fn pick(endpoints: &[Arc<Endpoint>], not: Option<&Arc<Endpoint>>, turn: usiz
         .cloned()
 }
 
+/// One address of a table: a predictor, or the name under which several are found (a Service without an address of its own).
+pub struct Target {
+    url: String,
+    /// The name and port to look up; none when the address is a predictor's own.
+    name: Option<(String, u16)>,
+    endpoints: ArcSwap<Vec<Arc<Endpoint>>>,
+}
+
+impl Target {
+    pub fn endpoints(&self) -> Guard<Arc<Vec<Arc<Endpoint>>>> {
+        self.endpoints.load()
+    }
+}
+
 /// All endpoints by address, so that what is known of one outlives a change of the table.
 #[derive(Default)]
 pub struct Endpoints {
     known: Mutex<Vec<Weak<Endpoint>>>,
+    targets: Mutex<Vec<Weak<Target>>>,
+    is_new: Notify,
 }
 
 impl Endpoints {
+    pub fn target(&self, url: &str) -> Option<Arc<Target>> {
+        let url = url.trim_end_matches('/');
+        let mut targets = self.targets.lock().unwrap_or_else(PoisonError::into_inner);
+        targets.retain(|target| target.strong_count() > 0);
+        if let Some(target) = targets.iter().filter_map(Weak::upgrade).find(|target| target.url == url) {
+            return Some(target);
+        }
+        // Until the name is looked up, whoever it leads to answers.
+        let endpoint = self.get(url)?;
+        let target = Arc::new(Target {
+            url: url.to_owned(),
+            name: name_of(url),
+            endpoints: ArcSwap::from_pointee(vec![endpoint]),
+        });
+        targets.push(Arc::downgrade(&target));
+        if target.name.is_some() {
+            self.is_new.notify_one();
+        }
+        Some(target)
+    }
+
+    /// Looks names up again and again, so that pods come and go without a new table. What a name led to last is kept while it leads
+    /// nowhere: a name server that is away takes nobody out of service.
+    pub async fn follow_names(self: Arc<Self>, stop: CancellationToken) {
+        loop {
+            let targets: Vec<Arc<Target>> = {
+                let targets = self.targets.lock().unwrap_or_else(PoisonError::into_inner);
+                targets.iter().filter_map(Weak::upgrade).collect()
+            };
+            for target in targets {
+                let Some((host, port)) = &target.name else { continue };
+                let asked = tokio::time::timeout(LOOK_UP_TIMEOUT, tokio::net::lookup_host((host.as_str(), *port)));
+                let Ok(Ok(addresses)) = asked.await else { continue };
+                let mut urls: Vec<String> = addresses.map(|address| format!("http://{address}")).collect();
+                urls.sort();
+                urls.dedup();
+                let known = target.endpoints.load();
+                if urls.is_empty() || known.iter().map(|endpoint| &endpoint.url).eq(&urls) {
+                    continue;
+                }
+                tracing::info!(name = target.url, endpoints = ?urls, "predictors came or went");
+                target.endpoints.store(Arc::new(urls.iter().filter_map(|url| self.get(url)).collect()));
+            }
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(LOOK_UP_EVERY) => {}
+                () = self.is_new.notified() => {}
+            }
+        }
+    }
+
     pub fn get(&self, url: &str) -> Option<Arc<Endpoint>> {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         known.retain(|endpoint| endpoint.strong_count() > 0);
@@ -167,6 +239,14 @@ impl Endpoints {
     }
 }
 
+/// The name and port of an address that is no number.
+fn name_of(url: &str) -> Option<(String, u16)> {
+    let uri: Uri = url.parse().ok()?;
+    let host = uri.host()?;
+    let is_number = host.trim_matches(['[', ']']).parse::<std::net::IpAddr>().is_ok();
+    (!is_number).then(|| (host.to_owned(), uri.port_u16().unwrap_or(80)))
+}
+
 async fn probe_one(client: HttpClient, endpoint: Arc<Endpoint>) {
     let Ok(request) = Request::get(format!("{}/readyz", endpoint.url)).body(Full::default()) else { return };
     let answer = tokio::time::timeout(PROBE_TIMEOUT, async {
@@ -177,5 +257,38 @@ async fn probe_one(client: HttpClient, endpoint: Arc<Endpoint>) {
     });
     if matches!(answer.await, Ok(Some(true))) {
         endpoint.readmit();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn names_are_looked_up_and_numbers_are_not() {
+        assert_eq!(name_of("http://feed-v3.shop.svc:8080"), Some(("feed-v3.shop.svc".to_owned(), 8080)));
+        assert_eq!(name_of("http://10.0.0.7:8080"), None);
+        assert_eq!(name_of("http://[fd00::7]:8080"), None);
+    }
+
+    #[tokio::test]
+    async fn a_name_becomes_the_addresses_behind_it() {
+        let endpoints = Arc::new(Endpoints::default());
+        let stop = CancellationToken::new();
+        let task = tokio::spawn(endpoints.clone().follow_names(stop.clone()));
+        let target = endpoints.target("http://localhost:9").unwrap();
+        let nowhere = endpoints.target("http://nobody.invalid:9").unwrap();
+        for _ in 0..100 {
+            if target.endpoints().iter().all(|endpoint| !endpoint.url.contains("localhost")) {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        assert!(target.endpoints().iter().any(|endpoint| endpoint.url == "http://127.0.0.1:9"));
+        assert_eq!(nowhere.endpoints().len(), 1, "what leads nowhere keeps what it had");
+        assert!(Arc::ptr_eq(&endpoints.target("http://localhost:9").unwrap(), &target));
+        stop.cancel();
+        task.await.unwrap();
     }
 }

@@ -33,7 +33,7 @@ pub use counters::{ArmReport, CountersReport, ExposureCounts, LatencyReport};
 pub use state::TableReport;
 
 use crate::follow::{self, Followed};
-use crate::table::read_public_key;
+use crate::table::Trust;
 
 #[derive(Debug, Parser)]
 #[command(name = "endcap-router", version, about = "Owns the stable address of a model: assigns, forwards, falls back")]
@@ -170,12 +170,12 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
         args.public_key.len() <= 2,
         "--public-key is given more than twice; a router trusts one key, or two while they are exchanged"
     );
-    let keys = args.public_key.iter().map(|key| read_public_key(key)).collect::<Result<Vec<_>, _>>()?;
+    let trust = Trust::read(&args.public_key)?;
 
     let stop = CancellationToken::new();
     let spool_stop = CancellationToken::new();
     let counters = Arc::new(counters::Counters::default());
-    let tables = Arc::new(state::Tables::new(keys, args.model.clone(), args.table_cache.clone(), counters.clone()));
+    let tables = Arc::new(state::Tables::new(trust, args.model.clone(), args.table_cache.clone(), counters.clone()));
     // Both are tried: the newer one stays.
     for file in [&args.table_cache, &args.table].into_iter().flatten() {
         tables.take_file(file);
@@ -185,6 +185,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     let pack = Arc::new(pack::PackHolder::new(pack_cache, args.pack.clone()));
     let client = endpoint::http_client();
     tokio::spawn(tables.endpoints.clone().probe(client.clone(), stop.clone()));
+    tokio::spawn(tables.endpoints.clone().follow_names(stop.clone()));
     tokio::spawn(pack.clone().follow(tables.wanted_pack(), stop.clone()));
 
     let mut events = None;

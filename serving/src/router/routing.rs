@@ -10,7 +10,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::Value;
 
 use super::counters::{ArmCounts, ArmKey, Counters};
-use super::endpoint::{Endpoint, Endpoints, pick};
+use super::endpoint::{Endpoint, Endpoints, Target, pick};
 use crate::assign::{BUCKETS, Salt};
 use crate::table::{ACTIVE, Arm, Table};
 
@@ -18,7 +18,7 @@ pub struct RoutedArm {
     pub name: String,
     pub version: String,
     pub experiment: Option<String>,
-    pub endpoints: Vec<Arc<Endpoint>>,
+    targets: Vec<Arc<Target>>,
     pub counts: Arc<ArmCounts>,
     arm: Arm,
     turn: AtomicUsize,
@@ -33,7 +33,7 @@ impl RoutedArm {
         Self {
             name: arm.name.clone(),
             version: arm.version.clone(),
-            endpoints: arm.endpoints.iter().filter_map(|url| endpoints.get(url)).collect(),
+            targets: arm.endpoints.iter().filter_map(|url| endpoints.target(url)).collect(),
             counts: counters.arm(key),
             name_header: HeaderValue::from_str(&arm.name).ok(),
             experiment_header: experiment.as_deref().and_then(|name| HeaderValue::from_str(name).ok()),
@@ -44,7 +44,16 @@ impl RoutedArm {
     }
 
     pub fn pick(&self, not: Option<&Arc<Endpoint>>) -> Option<Arc<Endpoint>> {
-        pick(&self.endpoints, not, self.turn.fetch_add(1, Ordering::Relaxed))
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
+        match self.targets.as_slice() {
+            [one] => pick(&one.endpoints(), not, turn),
+            _ => pick(&self.endpoints(), not, turn),
+        }
+    }
+
+    /// All its predictors.
+    pub fn endpoints(&self) -> Vec<Arc<Endpoint>> {
+        self.targets.iter().flat_map(|target| target.endpoints().iter().cloned().collect::<Vec<_>>()).collect()
     }
 
     fn owns(&self, bucket: u16) -> bool {
@@ -116,7 +125,7 @@ impl Routing {
     /// All predictors of all arms.
     pub fn endpoints(&self) -> Vec<Arc<Endpoint>> {
         let experimental = self.experiment.iter().flat_map(|(_, arms)| arms);
-        self.arms.iter().chain(experimental).flat_map(|arm| arm.endpoints.iter().cloned()).collect()
+        self.arms.iter().chain(experimental).flat_map(|arm| arm.endpoints()).collect()
     }
 
     pub fn versions(&self) -> Vec<&str> {

@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwapOption;
-use ed25519_dalek::VerifyingKey;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 use utoipa::ToSchema;
@@ -12,7 +11,7 @@ use utoipa::ToSchema;
 use super::counters::Counters;
 use super::endpoint::Endpoints;
 use super::routing::{Routing, RoutingError};
-use crate::table::{ArmWeight, Envelope, EnvelopeError, Pack, verify};
+use crate::table::{ArmWeight, Envelope, EnvelopeError, Pack, Trust};
 
 /// Why a table is not taken.
 #[derive(Debug, thiserror::Error)]
@@ -44,7 +43,7 @@ pub struct TableReport {
 }
 
 pub struct Tables {
-    keys: Vec<VerifyingKey>,
+    trust: Trust,
     /// `<namespace>/<model>` that this router serves; taken from the first table when not given.
     own: Option<String>,
     cache: Option<PathBuf>,
@@ -57,9 +56,9 @@ pub struct Tables {
 }
 
 impl Tables {
-    pub fn new(keys: Vec<VerifyingKey>, own: Option<String>, cache: Option<PathBuf>, counters: Arc<Counters>) -> Self {
+    pub fn new(trust: Trust, own: Option<String>, cache: Option<PathBuf>, counters: Arc<Counters>) -> Self {
         Self {
-            keys,
+            trust,
             own,
             cache,
             endpoints: Arc::default(),
@@ -81,7 +80,7 @@ impl Tables {
     /// Verifies a table, puts it in effect, and keeps it on disk. Blocking for the time of one small write.
     /// `Ok(false)`: in effect, but not kept.
     pub fn take(&self, envelope: &Envelope) -> Result<bool, TakeError> {
-        let table = verify(envelope, &self.keys)?;
+        let table = self.trust.verify(envelope)?;
         let _one_at_a_time = self.taking.lock().unwrap_or_else(PoisonError::into_inner);
         let offered = format!("{}/{}", table.namespace, table.model);
         let current = self.current();

@@ -278,6 +278,7 @@ impl World {
             rows: 1000,
             min_time: None,
             max_time: None,
+            events_until: None,
             metrics: metric(name),
             baseline_metrics: active.map(|active| metric(&active)).unwrap_or_default(),
             customers: 100_000,

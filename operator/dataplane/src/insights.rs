@@ -1,55 +1,17 @@
-//! Objects and insights' answers as the core wants to see them.
+//! Insights' answers as the core wants to see them.
 
-use std::time::Duration;
-
-use endcap_crds::experiment::status::ExperimentPhase;
-use endcap_crds::recommender_model::monitoring::{Baseline, Drop, Signal as Kind, Statistic};
-use endcap_crds::{Experiment, ModelVersion, RecommenderModel};
+use endcap_crds::recommender_model::monitoring::{Drop, Signal as Kind, Statistic};
+use endcap_crds::{Experiment, RecommenderModel};
 use endcap_operator_core::drift::{Change, Signal, Window};
-use endcap_operator_core::observed::{self, ArmFigures, ExperimentArm, ExperimentFacts, Figure, Insights};
+use endcap_operator_core::observed::{ArmFigures, ExperimentArm, ExperimentFacts, Figure, Insights};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
-pub fn version(version: ModelVersion) -> observed::Version {
-    let meta = version.metadata;
-    observed::Version {
-        name: meta.name.unwrap_or_default(),
-        generation: meta.generation.unwrap_or(1),
-        created_at: meta.creation_timestamp.map_or(Timestamp::UNIX_EPOCH, |time| time.0),
-        deleting: meta.deletion_timestamp.is_some(),
-        pinned: meta
-            .annotations
-            .is_some_and(|all| all.get(endcap_crds::reasons::annotation::PIN).is_some_and(|pin| pin == "true")),
-        spec: version.spec,
-        status: version.status.unwrap_or_default(),
-    }
-}
+use crate::{get, text_of};
 
-pub fn experiment(experiment: Experiment, facts: Option<ExperimentFacts>) -> observed::Experiment {
-    let meta = experiment.metadata;
-    observed::Experiment {
-        name: meta.name.unwrap_or_default(),
-        uid: meta.uid.unwrap_or_default(),
-        generation: meta.generation.unwrap_or(1),
-        created_at: meta.creation_timestamp.map_or(Timestamp::UNIX_EPOCH, |time| time.0),
-        deleting: meta.deletion_timestamp.is_some(),
-        spec: experiment.spec,
-        status: experiment.status.unwrap_or_default(),
-        facts,
-    }
-}
-
-/// The experiment that owns traffic now.
-pub fn running(experiments: &[Experiment]) -> Option<&Experiment> {
-    experiments.iter().find(|experiment| {
-        experiment.status.as_ref().is_some_and(|status| status.phase == Some(ExperimentPhase::Running))
-    })
-}
-
-async fn ask(client: &reqwest::Client, url: &str, query: &[(&str, String)]) -> Option<Value> {
-    let answer =
-        client.get(url).query(query).timeout(Duration::from_secs(3)).send().await.ok()?.error_for_status().ok()?;
-    answer.json().await.ok()
+/// How far insights has read the log.
+pub async fn offset(client: &reqwest::Client, url: &str) -> Option<i64> {
+    get(client, &format!("{url}/v1/status"), &[]).await?.get("offset")?.as_i64()
 }
 
 /// A count; insights estimates some of them, so they may be no whole numbers.
@@ -81,7 +43,7 @@ pub async fn experiment_facts(client: &reqwest::Client, url: &str, experiment: &
         ("mde", spec.primary_metric.mde.to_string()),
         ("power", spec.analysis.power.to_string()),
     ];
-    let found = ask(client, &format!("{url}/v1/experiments/{name}"), &query).await?;
+    let found = get(client, &format!("{url}/v1/experiments/{name}"), &query).await?;
     let arm = |arm: &Value| {
         let number = |key: &str| arm.get(key).and_then(Value::as_f64);
         ExperimentArm {
@@ -103,11 +65,6 @@ pub async fn experiment_facts(client: &reqwest::Client, url: &str, experiment: &
     })
 }
 
-/// An enum as its text.
-fn text_of(value: &impl serde::Serialize) -> String {
-    serde_json::to_value(value).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
-}
-
 /// What gates and drift need.
 pub async fn insights(
     client: &reqwest::Client,
@@ -123,7 +80,7 @@ pub async fn insights(
     let mut arms = Vec::new();
     if let Some(since) = since {
         let found =
-            ask(client, &format!("{url}/v1/arms"), &[("from", since.to_string()), ("to", now.to_string())]).await;
+            get(client, &format!("{url}/v1/arms"), &[("from", since.to_string()), ("to", now.to_string())]).await;
         let list = found.as_ref().and_then(|found| found.get("arms")?.as_array()).cloned().unwrap_or_default();
         arms = list
             .iter()
@@ -155,23 +112,19 @@ async fn drift(client: &reqwest::Client, url: &str, model: &RecommenderModel) ->
     }
     let from = to.checked_sub(SignedDuration::from_millis(length)).ok()?;
     let asked = |limit: &Drop| {
-        let baseline = match limit.baseline {
-            Baseline::SameWeekday => "SameWeekday",
-            Baseline::TrailingWindows => "TrailingWindows",
-        };
         [
             ("version", active.to_string()),
             ("from", from.to_string()),
             ("to", to.to_string()),
-            ("baseline", baseline.to_owned()),
+            ("baseline", text_of(&limit.baseline)),
             ("windows", limit.windows.to_string()),
         ]
     };
     let url = format!("{url}/v1/drift");
     let (of_ctr, of_coverage) = (asked(&monitoring.ctr), asked(&monitoring.coverage));
-    let found = ask(client, &url, &of_ctr).await?;
+    let found = get(client, &url, &of_ctr).await?;
     // Another baseline is another question.
-    let other = if of_ctr == of_coverage { None } else { Some(ask(client, &url, &of_coverage).await?) };
+    let other = if of_ctr == of_coverage { None } else { Some(get(client, &url, &of_coverage).await?) };
     let signals = found.get("signals").and_then(Value::as_array).into_iter().flatten().filter_map(signal);
     Some(Window {
         version: active.to_string(),
