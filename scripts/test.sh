@@ -10,7 +10,9 @@ machine
 
 store_pid=
 scratch=$(mktemp -d)
+cluster_is_ours=
 finish() {
+  if [ -n "$cluster_is_ours" ]; then python3 -m cluster down > /dev/null 2>&1 || true; fi
   if [ -n "$store_pid" ]; then kill "$store_pid" 2> /dev/null || true; wait "$store_pid" 2> /dev/null || true; fi
   rm -rf "$scratch"
 }
@@ -68,10 +70,35 @@ if command -v npm > /dev/null; then
 else
   cannot_run "console" "npm is needed: install Node 20"
 fi
+kubernetes=ok
+tier() { say "$1"; shift; "$@" || { kubernetes=failed; printf '!! failed: %s\n' "$*" >&2; }; }
+if [ "$(id -u)" != 0 ]; then
+  cannot_run "the operator on a real Kubernetes" "root is needed to start one (or ENDCAP_USE_CLUSTER=1 with KUBECONFIG and make demo-cluster)"
+elif ! command -v go > /dev/null; then
+  cannot_run "the operator on a real Kubernetes" "Go is needed to build its programs: install Go 1.26"
+else
+  say "Kubernetes' own programs (built once: about 12 minutes on two cores)"
+  scripts/tools.sh helm kubectl kubeconform conntrack
+  python3 -m cluster build > /dev/null
+  if ! python3 -m cluster status > /dev/null 2>&1; then cluster_is_ours=yes; fi
+  tier "chart: lint, schemas, rights, restricted pods" scripts/chart.sh lint
+  tier "a real API server" python3 -m cluster up --profile control-plane
+  tier "API, crash and fault tiers" python3 -m tests.kubernetes
+  config=$(python3 -m cluster status 2> /dev/null | python3 -c 'import json, sys; print(json.load(sys.stdin)["kubeconfig"])')
+  tier "the chart's objects, as the API server takes them" scripts/chart.sh dry-run "$config"
+  python3 -m cluster down
+  tier "the image, twice the same bytes" scripts/images.sh dev
+  tier "a real node" python3 -m cluster up --profile node
+  tier "the image on the node" python3 -m cluster import "$ENDCAP_CACHE/images/endcap-dev.tar"
+  tier "the story of make demo-cluster" python3 -m cluster story --once
+  tier "what fails under load" python3 -m tests.kubernetes.whole
+  python3 -m cluster down
+fi
 skipped=$(grep -c 'SKIPPED' "$scratch/tests.log" || true)
 say "done: build $((built - started)) s, tests $((SECONDS - built)) s"
 if grep -q 'SKIPPED' "$scratch/tests.log"; then grep 'SKIPPED' "$scratch/tests.log" | sort | uniq -c; fi
 if [ -n "$NOT_RUN" ]; then printf '!! NOT RUN: %s\n' "$NOT_RUN"; fi
 echo "$passed passed, $failed failed, $skipped skipped"
 if [ "$console" = failed ]; then echo '!! the console failed' >&2; exit 1; fi
+if [ "$kubernetes" = failed ]; then echo '!! a tier on Kubernetes failed' >&2; exit 1; fi
 if [ "$failed" -gt 0 ] || grep -qE '^error: (test failed|could not compile|[0-9]+ target)' "$scratch/tests.log"; then exit 1; fi

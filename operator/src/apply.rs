@@ -20,7 +20,8 @@ fn api(cx: &Context, kind: ChildKind, namespace: &str) -> Api<DynamicObject> {
     Api::namespaced_with(cx.client.clone(), namespace, &kind.resource())
 }
 
-/// Applies what is missing, was changed by somebody, or follows from other wishes now.
+/// Applies what is missing, was changed by somebody, or follows from other wishes now. What cannot be written does not keep the others
+/// waiting; the first error is told at the end.
 pub async fn children(
     cx: &Context,
     key: &Key,
@@ -28,6 +29,7 @@ pub async fn children(
     known: &[Arc<Child>],
     memory: &mut Memory,
 ) -> Result<(), kube::Error> {
+    let mut first = Ok(());
     for wanted in desired {
         let found = known.iter().find(|child| child.kind == wanted.kind && child.name == wanted.name);
         let Some(object) = due(wanted, found.map(AsRef::as_ref)) else { continue };
@@ -37,10 +39,14 @@ pub async fn children(
         if is_under_way {
             continue;
         }
-        api(cx, wanted.kind, &key.0).patch(&wanted.name, &apply(), &Patch::Apply(&object)).await?;
-        memory.applied.insert(slot, (mark, Instant::now()));
+        match api(cx, wanted.kind, &key.0).patch(&wanted.name, &apply(), &Patch::Apply(&object)).await {
+            Ok(_) => {
+                memory.applied.insert(slot, (mark, Instant::now()));
+            }
+            Err(error) => first = first.and(Err(error)),
+        }
     }
-    Ok(())
+    first
 }
 
 /// The object to apply, if one has to be.

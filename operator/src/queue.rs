@@ -21,6 +21,9 @@ pub enum Work {
 /// Changes come in bursts (a rollout touches a dozen objects): a look waits so long for the rest of them.
 const GATHER: Duration = Duration::from_millis(30);
 
+/// The longest wait after failures in a row.
+const MOST: Duration = Duration::from_secs(20);
+
 #[derive(Debug, Default)]
 struct State {
     delayed: DelayQueue<Work>,
@@ -95,12 +98,12 @@ impl Queue {
         }
     }
 
-    /// It failed: again, later and later up to a minute.
+    /// It failed: again, later and later.
     pub fn failed(&self, work: Work) -> Duration {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let count = state.failures.entry(work.clone()).or_insert(0);
         *count += 1;
-        let after = Duration::from_millis(250 << (*count - 1).min(8)).min(Duration::from_secs(60));
+        let after = Duration::from_millis(250 << (*count - 1).min(8)).min(MOST);
         state.running.remove(&work);
         state.put(work, after);
         drop(state);
@@ -181,7 +184,7 @@ mod tests {
         }
         assert_eq!(waits.first(), Some(&250));
         assert!(waits.is_sorted());
-        assert_eq!(waits.last(), Some(&60_000));
+        assert_eq!(waits.last(), Some(&20_000));
         assert_eq!(queue.depth(), 1);
     }
 }

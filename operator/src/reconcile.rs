@@ -111,10 +111,12 @@ async fn carry_out(
         keys: &cx.keys,
     };
     let desired = build::build(&input);
-    apply::children(cx, key, &desired, &seen.children, memory).await?;
+    let applied = apply::children(cx, key, &desired, &seen.children, memory).await;
     // With nothing to serve, what serves is left alone: a status that was lost must not end what runs.
     let keep = plan.arms.is_empty();
-    apply::prune(cx, key, &desired, &seen.children, keep).await?;
+    if applied.is_ok() {
+        apply::prune(cx, key, &desired, &seen.children, keep).await?;
+    }
     if route(cx, key, plan, memory).await {
         soonest(&mut again, Some(AFTER_TABLE));
     }
@@ -122,6 +124,7 @@ async fn carry_out(
     // Last: a new training waits for the log's export, and traffic must not.
     soonest(&mut again, trainings(cx, key, seen, plan).await?);
     soonest(&mut again, deletion::look(cx, key, Some(&seen.model)).await?);
+    applied?;
     Ok(again)
 }
 

@@ -4,6 +4,7 @@ import itertools
 import json
 import os
 import pathlib
+import re
 import signal
 import subprocess
 import tempfile
@@ -33,6 +34,7 @@ def tool(name):
 
 
 NUMBERS = itertools.count(1)
+UID = re.compile("[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 
 
 class World:
@@ -115,8 +117,12 @@ class World:
         return found
 
     def canonical(self, namespace):
-        text = json.dumps({name: _stripped(item) for name, item in self.objects(namespace).items()}, sort_keys=True)
-        return json.loads(text.replace(namespace, "NAMESPACE"))
+        found = self.objects(namespace)
+        for name, item in found.items():
+            if name.split("/")[0] in CHILDREN:
+                item.pop("status", None)  # Kubernetes' own
+        text = json.dumps({name: _stripped(item) for name, item in found.items()}, sort_keys=True)
+        return json.loads(UID.sub("UID", text.replace(namespace, "NAMESPACE")))
 
 
 VARYING = ("uid", "resourceVersion", "creationTimestamp", "managedFields", "clusterIP", "clusterIPs", "lastTransitionTime", "time", "startTime", "startedAt",

@@ -85,7 +85,7 @@ class Crashes(unittest.TestCase):
                     wrong.append(f"{where}: the crash did not happen")
                 elif state != undisturbed:
                     wrong.append(f"{where}: {difference(undisturbed, state)}")
-        self.assertEqual(wrong, [])
+        self.assertEqual(wrong, [], "\n" + "\n".join(wrong))
 
 
 def difference(one, other):

@@ -31,9 +31,29 @@ fn claims_that_failed(text: &str) -> Vec<&str> {
     text.lines().filter_map(|line| line.trim().strip_prefix("[NOT TRUE] ")).collect()
 }
 
+/// The story is true as far as the first promotion on evidence. Told to its end on a real Kubernetes by `make demo-cluster`, and here with
+/// `ENDCAP_SOAK=1`.
+#[test]
+fn the_story_is_true() {
+    let folder = tempfile::tempdir().unwrap();
+    let keep = folder.path().join("story").display().to_string();
+    let output =
+        demo(&["--once", "--listen", "127.0.0.1:0", "--console", "127.0.0.1:0", "--keep", &keep, "--to", "feedback"]);
+    let text = String::from_utf8_lossy(&output.stdout);
+    println!("{text}");
+    assert!(output.status.success(), "{text}\n{}", String::from_utf8_lossy(&output.stderr));
+    assert!(text.contains("all ports are free"), "{text}");
+    assert!(text.matches("[true]").count() >= 18, "{text}");
+    assert!(claims_that_failed(&text).is_empty());
+}
+
 /// The whole story is true; and it is not, where the cause of a chapter's happy end is taken out: nothing recovers by the clock.
 #[test]
-fn the_story_is_true_and_only_with_its_causes() {
+fn the_whole_story_is_true_and_only_with_its_causes() {
+    if std::env::var_os("ENDCAP_SOAK").is_none() {
+        println!("SKIPPED: the whole story takes a quarter of an hour; ENDCAP_SOAK=1 tells it");
+        return;
+    }
     let folder = tempfile::tempdir().unwrap();
     let keep = folder.path().join("story");
     let keep = keep.display().to_string();

@@ -18,7 +18,8 @@ versions side by side. A **ModelVersion** is made by the operator: one trained a
 
 How to read the tables: a field in **bold** is required, everything else has a default or may be left out. Durations are
 written as Go writes them (`150ms`, `30s`, `6h`; days as hours). Metrics, limits and thresholds are decimals in quotes.
-This release brings the definitions and their validation; the operator that acts on them comes with a later one.
+The operator acts on them in a cluster ([operate.md](operate.md)), `endcap up` on one machine ([operator.md](operator.md)).
+What stands in the definitions and is not honoured yet: [gaps.md](gaps.md).
 *Rules* are checked by the API server with every write, and by `endcap` without a cluster; a rule that *compares* also looks
 at the object as it is stored. Examples lie in `examples/`, a refused object for every rule in `crds/fixtures/`.
 ";

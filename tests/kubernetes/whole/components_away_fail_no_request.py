@@ -1,0 +1,44 @@
+"""Kubernetes' own programs away for a while: what serves goes on."""
+import time
+
+from cluster.stage import condition
+
+from .behaviour import Behaviour
+from .world import component, until
+
+AFTER_S = 5
+
+
+class ComponentsAway(Behaviour):
+    def away(self, name, seconds):
+        world = self.world
+        lives, versions, children = world.lives(), world.versions(), world.children()
+        with world.load() as load:
+            time.sleep(2)
+            component("stop-component", name)
+            try:
+                time.sleep(seconds)
+            finally:
+                component("start-component", name)
+            began = time.monotonic()
+            until("the model is ready and its operators are", lambda: self.is_as_before(), 120)
+            self.say(f"all as before {time.monotonic() - began:.1f} s after its return")
+            time.sleep(AFTER_S)
+        self.told(f"{name} away {seconds} s", load)
+        self.assertEqual(world.lives(), lives, "pods and their restarts")
+        self.assertEqual(world.versions(), versions)
+        self.assertEqual(world.children(), children)
+        self.assertEqual(condition(world.model(), "Ready")["status"], "True")
+        self.assertEqual(load.report["failed"], 0, load.report["failures"][:10])
+
+    def is_as_before(self):
+        try:
+            return len([pod for pod in self.world.operators() if pod.is_ready]) == 2 and self.world.is_settled()
+        except AssertionError:
+            return False
+
+    def test_the_kubelet_is_away(self):
+        self.away("kubelet", 30)
+
+    def test_the_api_server_is_away(self):
+        self.away("kube-apiserver", 60)
