@@ -111,6 +111,9 @@ class Story:
         self.store.put_folder(self.data, "data")
         ready = self.admin.run("get", "deploy", "endcap-operator", "-n", SYSTEM, "-o", "jsonpath={.status.readyReplicas}").stdout
         self.claims.check("two operators run, restricted, one of them leads", ready == "2")
+        tested = subprocess.run([tool("helm"), "test", "endcap", "--kubeconfig", self.admin.kubeconfig, "-n", SYSTEM, "--timeout", "60s"],
+                                capture_output=True, text=True, check=False)
+        self.claims.check("helm test: a pod of the image finds the operator ready", tested.returncode == 0)
 
     def people(self):
         self.admin.run("create", "namespace", SHOP)

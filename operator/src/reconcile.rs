@@ -5,14 +5,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use endcap_crds::model_version::status::VersionPhase;
-use endcap_crds::reasons::{condition, event, reason};
+use endcap_crds::reasons::{condition, reason};
 use endcap_dataplane::routers;
 use endcap_operator_core::{Plan, Said, decide, set_condition};
 use endcap_routing::table::sign;
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::DeleteParams;
-use kube::{Api, Resource, ResourceExt};
+use kube::{Api, ResourceExt};
 
 use crate::build::meta::Component;
 use crate::build::{self, CONTROL, Input, training};
@@ -120,7 +120,7 @@ async fn carry_out(
     if route(cx, key, plan, memory).await {
         soonest(&mut again, Some(AFTER_TABLE));
     }
-    replace_routers(cx, key, seen, plan, memory).await?;
+    replace_routers(cx, key, plan, memory).await?;
     // Last: a new training waits for the log's export, and traffic must not.
     soonest(&mut again, trainings(cx, key, seen, plan).await?);
     soonest(&mut again, deletion::look(cx, key, Some(&seen.model)).await?);
@@ -312,14 +312,12 @@ async fn route(cx: &Context, key: &Key, plan: &Plan, memory: &mut Memory) -> boo
     is_sent
 }
 
-async fn replace_routers(cx: &Context, key: &Key, seen: &Seen, plan: &Plan, memory: &mut Memory) -> Result<(), Error> {
+async fn replace_routers(cx: &Context, key: &Key, plan: &Plan, memory: &mut Memory) -> Result<(), Error> {
     let api: Api<Pod> = Api::namespaced(cx.client.clone(), &key.0);
     for name in &plan.replace_routers {
         apply::gone(api.delete(name, &DeleteParams::default()).await.map(|_| ()))?;
         memory.behind.forget(name);
         cx.metrics.routers_replaced.inc();
-        let note = format!("router {name} did not take the routing table and is replaced");
-        record::say(cx, &seen.model.object_ref(&()), event::HELD, &note, true).await;
     }
     Ok(())
 }

@@ -36,6 +36,43 @@ async fn a_flipped_bit_in_any_object_is_refused_and_named() {
     let _whole_again = Program::start(folder.path(), "endcap-predictor", &options);
 }
 
+/// A flipped bit or a cut anywhere, the manifest included, is seen by the very reading that a predictor does before it is ready.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_flip_and_no_cut_goes_unseen() {
+    use endcap_serving::artifact::{Part, fetch};
+    use rand::{RngExt, SeedableRng};
+
+    let rounds = if std::env::var_os("ENDCAP_SOAK").is_some() { 10_000 } else { 500 };
+    let folder = tempfile::tempdir().unwrap();
+    let artifact = publish(folder.path(), 1).await;
+    let at = endcap_store::open(&artifact.uri).unwrap();
+    let root = std::path::Path::new(&artifact.uri);
+    let objects = artifact.manifest.objects.iter().filter(|(name, _)| !name.starts_with("pack-"));
+    let mut files: Vec<_> = objects.map(|(_, entry)| root.join("objects").join(&entry.sha256)).collect();
+    files.push(root.join("manifest.json"));
+    fetch(&at, Some(&artifact.digest), Part::Whole).await.unwrap();
+    let mut dice = rand_chacha::ChaCha8Rng::seed_from_u64(14);
+    let (mut flips, mut cuts) = (0, 0);
+    for _ in 0..rounds {
+        let file = &files[dice.random_range(0..files.len())];
+        let whole = std::fs::read(file).unwrap();
+        let mut broken = whole.clone();
+        if dice.random_bool(0.5) {
+            broken.truncate(dice.random_range(0..whole.len()));
+            cuts += 1;
+        } else {
+            let at = dice.random_range(0..whole.len());
+            broken[at] ^= 1 << dice.random_range(0..8);
+            flips += 1;
+        }
+        std::fs::write(file, &broken).unwrap();
+        assert!(fetch(&at, Some(&artifact.digest), Part::Whole).await.is_err(), "{} was taken", file.display());
+        std::fs::write(file, &whole).unwrap();
+    }
+    println!("{flips} flipped bits and {cuts} cuts, each refused");
+    fetch(&at, Some(&artifact.digest), Part::Whole).await.unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_router_without_its_pack_is_not_ready_and_still_answers() {
     let folder = tempfile::tempdir().unwrap();
