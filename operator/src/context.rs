@@ -32,7 +32,7 @@ pub struct Context {
     pub said: Mutex<HashMap<String, i32>>,
     pub metrics: Metrics,
     /// Trainings that reconciles under way are about to start: no cache knows them yet.
-    pub starting: AtomicUsize,
+    pub starting: Arc<AtomicUsize>,
 }
 
 impl Context {

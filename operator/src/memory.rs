@@ -1,6 +1,7 @@
 //! What the operator remembers of a model between looks, beside what lies in the cluster. All of it can be lost.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
@@ -11,7 +12,9 @@ use endcap_operator_core::observed;
 use endcap_routing::table::Table;
 use kube::ResourceExt;
 use serde_json::Value;
+use tokio::task::JoinHandle;
 
+use crate::context::Context;
 use crate::watch::Key;
 
 /// A training's own report.
@@ -45,10 +48,42 @@ pub struct Memory {
     pub written_experiments: BTreeMap<String, Written<Experiment>>,
     /// The status that metrics show.
     pub reported: Option<endcap_crds::recommender_model::status::RecommenderModelStatus>,
+    /// Exports of events that trainings wait for.
+    pub exports: BTreeMap<String, Export>,
     /// When the model's status was last written.
     pub status_written: Option<Instant>,
     /// What was applied last, by kind and name: digest of the object.
     pub applied: HashMap<(crate::watch::child::ChildKind, String), (String, Instant)>,
+}
+
+/// An export under way, with its training's place among those that may run: no cache knows its Job yet.
+#[derive(Debug)]
+pub struct Export {
+    pub task: JoinHandle<Option<u64>>,
+    pub place: Place,
+}
+
+impl Export {
+    pub fn begin(cx: &Context, key: &Key) -> Self {
+        let place = Place::take(&cx.starting);
+        Self { task: tokio::spawn(crate::poll::export(cx.http.clone(), crate::poll::eventlog(cx, key))), place }
+    }
+}
+
+#[derive(Debug)]
+pub struct Place(Arc<AtomicUsize>);
+
+impl Place {
+    fn take(places: &Arc<AtomicUsize>) -> Self {
+        places.fetch_add(1, Ordering::AcqRel);
+        Self(places.clone())
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
+    }
 }
 
 /// An object that was written, until the watch has caught up.

@@ -118,7 +118,8 @@ impl Metrics {
     ) {
         let others = status.traffic.iter().map(|arm| arm.version.as_str());
         let past = status.history.iter().map(|entry| entry.version.as_str());
-        for version in others.chain(past) {
+        let own = status.rollout.iter().map(|rollout| rollout.version.as_str());
+        for version in others.chain(past).chain(own) {
             self.weights.remove(&weight(namespace, model, version));
         }
     }

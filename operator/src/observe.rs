@@ -257,7 +257,8 @@ fn running(
     progress: Option<crate::memory::Progress>,
     attempts: i32,
 ) -> Training {
-    let since = job.created_at.unwrap_or_default();
+    // A Job that was suspended begins anew.
+    let since = job.started_at.or(job.created_at).unwrap_or_default();
     match pod.filter(|pod| pod.is_scheduled && pod.phase != "Failed") {
         None => Training::Pending { since },
         Some(pod) if !pod.is_running && pod.ended.is_none() && pod.phase == "Pending" => Training::Pending { since },

@@ -92,16 +92,19 @@ async fn ask_insights(cx: &Context, key: &Key, model: &RecommenderModel, pods: &
     }
 }
 
-/// Everything that the log has acknowledged goes to where trainings read it.
-pub async fn export(cx: &Context, key: &Key) -> Option<u64> {
+/// Where the event log takes the control plane's wishes, while it runs.
+pub fn eventlog(cx: &Context, key: &Key) -> Option<String> {
     let pods = cx.caches.pods.of(key);
-    let url = running(&pods, Component::Eventlog).find(|pod| !pod.is_deleting).and_then(|pod| pod.url(METRICS))?;
-    match endcap_dataplane::export(&cx.http, &url).await {
+    running(&pods, Component::Eventlog).find(|pod| !pod.is_deleting).and_then(|pod| pod.url(METRICS))
+}
+
+/// Everything that the log has acknowledged goes to where trainings read it.
+pub async fn export(http: reqwest::Client, eventlog: Option<String>) -> Option<u64> {
+    match endcap_dataplane::export(&http, &eventlog?).await {
         // An empty log has exported nothing that could be read.
         Ok(until) => until.filter(|until| *until > 0),
         Err(error) => {
             tracing::warn!(
-                model = key.1,
                 "failed to export events for a training, which goes on without those since the last export: {error}"
             );
             None

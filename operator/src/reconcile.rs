@@ -1,7 +1,6 @@
 //! One look at a model: observe, validate, decide, record, build, apply, route.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use endcap_crds::model_version::status::VersionPhase;
@@ -17,7 +16,7 @@ use kube::{Api, ResourceExt};
 use crate::build::meta::Component;
 use crate::build::{self, CONTROL, Input, training};
 use crate::context::Context;
-use crate::memory::Memory;
+use crate::memory::{Export, Memory};
 use crate::observe::{self, Seen, observe};
 use crate::watch::Key;
 use crate::watch::child::{ChildKind, Facts};
@@ -28,6 +27,8 @@ const MOVING: Duration = Duration::from_secs(1);
 /// While nothing does; sooner when windows of monitoring are short, so that none is passed over.
 const SETTLED: Duration = Duration::from_secs(30);
 const LOOKS_A_WINDOW: u32 = 4;
+/// How often an export that a training waits for is looked after.
+const EXPORT_POLL: Duration = Duration::from_millis(200);
 /// After a table was sent: what was acknowledged is decided on at once.
 const AFTER_TABLE: Duration = Duration::from_millis(100);
 
@@ -121,8 +122,7 @@ async fn carry_out(
         soonest(&mut again, Some(AFTER_TABLE));
     }
     replace_routers(cx, key, plan, memory).await?;
-    // Last: a new training waits for the log's export, and traffic must not.
-    soonest(&mut again, trainings(cx, key, seen, plan).await?);
+    soonest(&mut again, trainings(cx, key, seen, plan, memory).await?);
     soonest(&mut again, deletion::look(cx, key, Some(&seen.model)).await?);
     applied?;
     Ok(again)
@@ -165,16 +165,31 @@ fn again(seen: &Seen, plan: &Plan) -> Option<Duration> {
 }
 
 /// Jobs: created when a training must run, suspended and resumed, deleted once their outcome is recorded and their logs are old.
-async fn trainings(cx: &Context, key: &Key, seen: &Seen, plan: &Plan) -> Result<Option<Duration>, Error> {
+async fn trainings(
+    cx: &Context,
+    key: &Key,
+    seen: &Seen,
+    plan: &Plan,
+    memory: &mut Memory,
+) -> Result<Option<Duration>, Error> {
     let mut again = None;
+    memory.exports.retain(|version, _| plan.trainings.iter().any(|run| &run.version == version));
     let is_suspended = seen.model.spec.training.suspend;
     for run in &plan.trainings {
         let Some(version) = seen.versions.iter().find(|version| version.name_any() == run.version) else { continue };
         let known = seen.children.iter().find(|child| child.kind == ChildKind::Job && child.name == run.version);
         match known {
             None => {
-                let _place = Place::take(&cx.starting);
-                create_training(cx, key, seen, version, run).await?;
+                // What the log has acknowledged is exported first; traffic does not wait for that.
+                let begun = memory.exports.entry(run.version.clone()).or_insert_with(|| Export::begin(cx, key));
+                if !begun.task.is_finished() {
+                    soonest(&mut again, Some(EXPORT_POLL));
+                    continue;
+                }
+                let Some(Export { task, place }) = memory.exports.remove(&run.version) else { continue };
+                let until = task.await.ok().flatten();
+                create_training(cx, key, seen, version, run, until).await?;
+                drop(place);
             }
             Some(child) if observe::is_lost(child, &seen.pods) => apply::delete(cx, key, child).await?,
             Some(child) => {
@@ -214,30 +229,14 @@ async fn trainings(cx: &Context, key: &Key, seen: &Seen, plan: &Plan) -> Result<
     Ok(again)
 }
 
-/// A training's place among those that may run, for as long as no cache knows its Job.
-struct Place<'a>(&'a AtomicUsize);
-
-impl<'a> Place<'a> {
-    fn take(places: &'a AtomicUsize) -> Self {
-        places.fetch_add(1, Ordering::AcqRel);
-        Self(places)
-    }
-}
-
-impl Drop for Place<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::AcqRel);
-    }
-}
-
 async fn create_training(
     cx: &Context,
     key: &Key,
     seen: &Seen,
     version: &endcap_crds::ModelVersion,
     run: &endcap_operator_core::plan::TrainingRun,
+    until: Option<u64>,
 ) -> Result<(), Error> {
-    let until = poll::export(cx, key).await;
     // Without a new export a training learns from the last one, when there was one.
     let was_exported = seen.versions.iter().any(|version| {
         version

@@ -1,6 +1,5 @@
 //! Start, work, end.
 
-use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -91,7 +90,7 @@ async fn run(options: Options) -> Result<()> {
         queue: queue.clone(),
         memories: Memories::default(),
         metrics,
-        starting: AtomicUsize::new(0),
+        starting: Arc::default(),
         options,
     });
 

@@ -43,7 +43,7 @@ def report(envelope):
     table = json.loads(base64.b64decode(envelope["payload"]))
     weights = []
     for arm in table["arms"]:
-        buckets = sum(one["to"] - one["from"] for one in arm["ranges"])
+        buckets = sum(to - since for since, to in arm["ranges"])
         weights.append({"arm": arm["name"], "version": arm["version"], "experiment": None, "buckets": buckets})
     named = sum(one["buckets"] for one in weights)
     for one in weights:

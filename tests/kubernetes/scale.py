@@ -439,6 +439,8 @@ def main(words):
         return 2
     print(f"   {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}; {programs() / 'endcap-operator'}", flush=True)
     scale = watched = None
+    # Ended from outside, it still tidies up.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         scale = Scale(models, versions)
         if not scale.world.api.get("/api/v1/namespaces/scale-000"):

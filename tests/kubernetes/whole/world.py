@@ -122,9 +122,9 @@ class World:
         keys = {"AWS_ACCESS_KEY_ID": "endcap", "AWS_SECRET_ACCESS_KEY": "endcap-secret", "AWS_REGION": "us-east-1",
                 "AWS_ENDPOINT": f"http://{settings.ADDRESS}:{STORE_PORT}"}
         self.admin.run("create", "secret", "generic", "shop-store", "-n", SHOP, *[f"--from-literal={key}={value}" for key, value in keys.items()])
-        self.policy()
-        self.api.apply(f"{DOMAIN}/recommendermodels/{MODEL}", {"apiVersion": "endcap.dev/v1alpha1", "kind": "RecommenderModel",
-                                                               "metadata": {"name": MODEL, "namespace": SHOP}, "spec": model()})
+        # New kinds are listed a moment before they can be written.
+        until("a model can be written", lambda: self._applied("PromotionPolicy", "promotionpolicies", "tests", policy())
+              and self._applied("RecommenderModel", "recommendermodels", MODEL, model()), 30, every_s=0.5)
         until("the model serves its first version", lambda: self.is_settled(), 180)
         self.train(V2)
 
@@ -207,9 +207,17 @@ class World:
         if status != 200:
             raise AssertionError(f"patching the model with {spec}: {status} {answer}")
 
+    def _applied(self, kind, plural, name, spec):
+        try:
+            self.api.apply(f"{DOMAIN}/{plural}/{name}", {"apiVersion": "endcap.dev/v1alpha1", "kind": kind, "metadata": {"name": name, "namespace": SHOP}, "spec": spec})
+        except settings.Failed as error:
+            if "HTTP 503" not in str(error):
+                raise
+            return False
+        return True
+
     def policy(self, **wishes):
-        self.api.apply(f"{DOMAIN}/promotionpolicies/tests", {"apiVersion": "endcap.dev/v1alpha1", "kind": "PromotionPolicy",
-                                                             "metadata": {"name": "tests", "namespace": SHOP}, "spec": policy(**wishes)})
+        self._applied("PromotionPolicy", "promotionpolicies", "tests", policy(**wishes))
 
     def token(self):
         self.tokens += 1
