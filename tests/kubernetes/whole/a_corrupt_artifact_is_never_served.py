@@ -60,7 +60,9 @@ class CorruptArtifacts(Behaviour):
         self.assertEqual(set(report["versions"]), {V1})
         self.repair()
         began = time.monotonic()
-        until(f"{V2} serves everybody", lambda: world.is_complete(V2), 180)
+        with world.load() as load:
+            until(f"{V2} serves everybody", lambda: world.is_complete(V2), 150)
+        self.nothing_failed("repaired", load)
         self.say(f"promoted {time.monotonic() - began:.0f} s after the repair")
         until("the model is no longer degraded", lambda: condition(world.model(), "Degraded")["status"] == "False", 30)
 
