@@ -21,7 +21,7 @@ use crate::context::Context;
 use crate::memory::Memory;
 use crate::watch::Key;
 use crate::watch::child::{Child, ChildKind, Facts, JobFacts, quantity};
-use crate::watch::pod::PodFacts;
+use crate::watch::pod::{Ended, PodFacts};
 
 /// Everything of one model, as objects.
 pub struct Seen {
@@ -149,10 +149,8 @@ fn arms(seen: &Seen, namespace: &str) -> BTreeMap<String, Arm> {
             let pods = seen.pods.iter().filter(|pod| {
                 pod.component == Component::Predictor.as_str() && pod.version.as_deref() == Some(child.name.as_str())
             });
-            let failure = pods
-                .filter(|pod| !pod.is_ready)
-                .filter_map(|pod| pod.ended.as_ref())
-                .find_map(|ended| integrity_failure(&ended.message));
+            let failure =
+                pods.filter(|pod| !pod.is_ready).filter_map(|pod| pod.ended.as_ref()).find_map(integrity_failure);
             let arm = Arm {
                 replicas: child.replicas.unwrap_or(0),
                 ready,
@@ -164,9 +162,16 @@ fn arms(seen: &Seen, namespace: &str) -> BTreeMap<String, Arm> {
         .collect()
 }
 
-/// Why a predictor refuses its artifact, from the end of its log.
-fn integrity_failure(message: &str) -> Option<String> {
-    let line = message.lines().rev().find(|line| line.contains("corrupt") || line.contains("expected SHA-256"))?;
+/// What a predictor ends with when its artifact is not what it must be, or is not there.
+const EXIT_ARTIFACT: i32 = 3;
+
+/// Why a predictor refuses its artifact, from the end of its log. One that is not there is no failure of integrity: a store may be away.
+fn integrity_failure(ended: &Ended) -> Option<String> {
+    const MARKS: [&str; 4] = ["corrupt", "expected SHA-256", "its manifest says", "has digest"];
+    if ended.exit_code != EXIT_ARTIFACT {
+        return None;
+    }
+    let line = ended.message.lines().rev().find(|line| MARKS.iter().any(|mark| line.contains(mark)))?;
     Some(line.chars().take(400).collect())
 }
 

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use endcap_crds::PromotionPolicySpec;
 use endcap_crds::common::text::VersionName;
 use endcap_crds::model_version::status::VersionPhase;
-use endcap_crds::reasons::{condition, reason};
+use endcap_crds::reasons::{condition, event, reason};
 use endcap_crds::recommender_model::status::{ModelPhase, RolloutPhase};
 use endcap_routing::table::Table;
 use jiff::{SignedDuration, Timestamp};
@@ -211,10 +211,24 @@ fn report(cx: &mut Deciding<'_>, missing: Option<&String>) {
     };
     cx.plan.status.traffic_owner = Some(owner.as_str().into());
     let generation = cx.seen.model.generation;
+    integrity(cx);
     for said in said(cx, missing, newest.as_deref()) {
         conditions::set(&mut cx.plan.status.conditions, &said, generation, cx.now);
     }
     cx.plan.status.phase = Some(phase(cx));
+}
+
+/// Says once that predictors refuse an artifact; the condition says it for as long as they do.
+fn integrity(cx: &mut Deciding<'_>) {
+    let known = conditions::find(&cx.seen.model.status.conditions, condition::DEGRADED);
+    if known.is_some_and(|degraded| degraded.reason == reason::ARTIFACT_CORRUPT) {
+        return;
+    }
+    let corrupt = cx.seen.arms.iter().find_map(|(version, arm)| Some((version, arm.integrity_failure.as_ref()?)));
+    if let Some((version, why)) = corrupt {
+        let note = format!("predictors of {version} refuse its artifact: {why}");
+        cx.plan.warn(About::Version(version.clone()), event::INTEGRITY_FAILURE, note);
+    }
 }
 
 fn said(cx: &Deciding<'_>, missing: Option<&String>, newest: Option<&str>) -> Vec<Said> {

@@ -9,12 +9,14 @@ use std::fmt::Debug;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use endcap_crds::{Experiment, ModelVersion, PromotionPolicy, RecommenderModel};
 use futures::StreamExt;
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{ApiResource, DynamicObject};
 use kube::core::NamespaceResourceScope;
+use kube::runtime::utils::Backoff;
 use kube::runtime::watcher::{self, Event};
 use kube::runtime::{WatchStreamExt, watcher as watch_kind};
 use kube::{Api, Client, Resource, ResourceExt};
@@ -138,6 +140,25 @@ where
     });
 }
 
+/// The library's patience, cut: after an API server was away, a watch would stay blind for half a minute.
+struct Patience(watcher::DefaultBackoff);
+
+const BLIND_AT_MOST: Duration = Duration::from_secs(5);
+
+impl Iterator for Patience {
+    type Item = Duration;
+
+    fn next(&mut self) -> Option<Duration> {
+        self.0.next().map(|wait| wait.min(BLIND_AT_MOST))
+    }
+}
+
+impl Backoff for Patience {
+    fn reset(&mut self) {
+        self.0.reset();
+    }
+}
+
 /// One watch. After an error it is taken up again, later and later; after a gap everything is listed anew.
 fn spawn<K, V>(
     api: Api<K>,
@@ -155,7 +176,7 @@ fn spawn<K, V>(
     let scope = format!("{path}/{}", namespace.unwrap_or_default());
     feed.caches.unfilled.fetch_add(1, Ordering::AcqRel);
     tokio::spawn(async move {
-        let mut stream = pin!(watch_kind(api, config).default_backoff());
+        let mut stream = pin!(watch_kind(api, config).backoff(Patience(watcher::DefaultBackoff::default())));
         let mut listed: HashSet<(Key, String)> = HashSet::new();
         let mut is_first = true;
         while let Some(event) = stream.next().await {

@@ -104,6 +104,10 @@ class World:
         if not self.keeps:
             run("python3", "-m", "cluster", "down", check=False)
         self.store.stop()
+        if not self.keeps:
+            # What failures left is kept.
+            for name in ("s3", "data"):
+                shutil.rmtree(self.folder / name, ignore_errors=True)
 
     def install(self, tag):
         """The chart with that image; returns when both operators of it are ready."""
