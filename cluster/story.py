@@ -196,12 +196,13 @@ class Story:
 
     def drift(self):
         step("A fashion comes: customers like what nobody liked before. Nobody tells the system")
-        known = self.admin.model()["status"]["latestVersion"]
+        status = self.admin.model()["status"]
+        known, active = status["latestVersion"], status["activeVersion"]
         began = stamp()
         crowd = self.customers()
         time.sleep(62)
         calm = stamp()
-        usual = self.click_through(f"{MODEL}-v2", began, calm)
+        usual = self.click_through(active, began, calm)
         self.claims.check("as long as nothing changed, no drift was found", self.admin.model()["status"]["latestVersion"] == known)
         first = crowd.stop()
         crowd, changed = self.customers(fashion=True), stamp()
@@ -211,7 +212,7 @@ class Story:
             return
         trigger = self.admin.version(version)["spec"]["trigger"]
         self.claims.check(f"drift was found and {version} is being trained: {trigger['type']}, {trigger.get('reason', '')[:110]}", trigger["type"] == "Drift")
-        low = self.click_through(f"{MODEL}-v2", changed, stamp())
+        low = self.click_through(active, changed, stamp())
         self.trained(version)
         crowd = self.customers(fashion=True)
         self.maria.patch({"promotedVersion": version})
@@ -220,7 +221,7 @@ class Story:
         time.sleep(30)
         again = self.click_through(version, promoted, stamp())
         self.shopped(first, second, crowd.stop())
-        for what, figure in (("before", usual), ("with the new tastes, v2", low), (f"with the new tastes, {version}", again)):
+        for what, figure in (("before", usual), (f"with the new tastes, {active}", low), (f"with the new tastes, {version}", again)):
             if figure:
                 tell(f"click-through {what}: {100 * figure[0]:.1f}% (+-{196 * figure[1]:.1f}) of {figure[2]:.0f} lists")
         self.claims.check("click-through had fallen, and it rose again with the new version", surely(usual, low) and surely(again, low))
