@@ -146,8 +146,9 @@ dry_run() {
   fi
   for values in "$chart"/ci/*.yaml; do
     say "chart with $(basename "$values" .yaml), asked of $server"
+    # A release of another name: server-side apply would merge lists with those of one that is installed there.
     # Kinds of the Prometheus operator are not served by a bare cluster.
-    helm template endcap "$chart" --namespace endcap-system --kube-version "$server" -f "$values" "${served[@]}" \
+    helm template trial "$chart" --namespace endcap-system --kube-version "$server" -f "$values" "${served[@]}" \
       --set metrics.serviceMonitor.enabled=false --set metrics.podMonitor.enabled=false \
       --set metrics.prometheusRule.enabled=false > "$scratch/asked.yaml"
     kubectl apply --server-side --force-conflicts --field-manager endcap-dry-run --dry-run=server -f "$scratch/asked.yaml"

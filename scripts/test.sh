@@ -10,6 +10,9 @@ machine
 
 store_pid=
 scratch=$(mktemp -d)
+# What every tier printed stays readable after the run, whole.
+logs=$ENDCAP_CACHE/logs
+mkdir -p "$logs"
 cluster_is_ours=
 finish() {
   if [ -n "$cluster_is_ours" ]; then python3 -m cluster down > /dev/null 2>&1 || true; fi
@@ -43,13 +46,14 @@ cargo build --locked --workspace --bins
 cargo test --locked --workspace --bins --lib --tests --no-run
 built=$SECONDS
 
-say "tests"
+say "tests (what each prints: $logs/tests.log)"
 # Whole-system tests take loopback ports and the clock: one test program at a time, as cargo does.
-cargo test --locked --workspace --bins --lib --tests --no-fail-fast -- --show-output 2>&1 | tee "$scratch/tests.log" | grep -vE '^(test .* \.\.\. ok|running 0 tests|)$' || true
-if ! grep -q '^test result:' "$scratch/tests.log"; then
+cargo test --locked --workspace --bins --lib --tests --no-fail-fast -- --show-output 2>&1 | tee "$logs/tests.log" |
+  grep --line-buffered -E '^ +(Running|Doc-tests) |^test result: .* [1-9][0-9]* (passed|failed)|^test .*FAILED|SKIPPED|^error' || true
+if ! grep -q '^test result:' "$logs/tests.log"; then
   echo '!! no test ran' >&2; exit 1
 fi
-count() { awk -v word="$1" '/^test result:/ { for (i = 2; i <= NF; i++) if ($i ~ "^" word) n += $(i - 1) } END { print n + 0 }' "$scratch/tests.log"; }
+count() { awk -v word="$1" '/^test result:/ { for (i = 2; i <= NF; i++) if ($i ~ "^" word) n += $(i - 1) } END { print n + 0 }' "$logs/tests.log"; }
 passed=$(count passed)
 failed=$(count failed)
 
@@ -71,7 +75,20 @@ else
   cannot_run "console" "npm is needed: install Node 20"
 fi
 kubernetes=ok
-tier() { say "$1"; shift; "$@" || { kubernetes=failed; printf '!! failed: %s\n' "$*" >&2; }; }
+failures=()
+# tier LOG TITLE COMMAND...: runs it, keeps what it prints; a failure is told at once and again at the end.
+tier() {
+  local log=$logs/$1.log title=$2 began=$SECONDS
+  shift 2
+  say "$title"
+  if "$@" 2>&1 | tee "$log"; then
+    echo "($((SECONDS - began)) s)"
+  else
+    kubernetes=failed
+    failures+=("$log")
+    printf '!! failed after %s s: %s\n' $((SECONDS - began)) "$*" >&2
+  fi
+}
 if [ "$(id -u)" != 0 ]; then
   cannot_run "the operator on a real Kubernetes" "root is needed to start one (or ENDCAP_USE_CLUSTER=1 with KUBECONFIG and make demo-cluster)"
 elif ! command -v go > /dev/null; then
@@ -81,24 +98,32 @@ else
   scripts/tools.sh helm kubectl kubeconform conntrack
   python3 -m cluster build > /dev/null
   if ! python3 -m cluster status > /dev/null 2>&1; then cluster_is_ours=yes; fi
-  tier "chart: lint, schemas, rights, restricted pods" scripts/chart.sh lint
-  tier "a real API server" python3 -m cluster up --profile control-plane
-  tier "API, crash and fault tiers" python3 -m tests.kubernetes
+  tier chart "chart: lint, schemas, rights, restricted pods" scripts/chart.sh lint
+  tier api-server "a real API server" python3 -m cluster up --profile control-plane
+  tier control-plane "API, crash and fault tiers" python3 -m tests.kubernetes
   config=$(python3 -m cluster status 2> /dev/null | python3 -c 'import json, sys; print(json.load(sys.stdin)["kubeconfig"])')
-  tier "the chart's objects, as the API server takes them" scripts/chart.sh dry-run "$config"
+  tier chart-dry-run "the chart's objects, as the API server takes them" scripts/chart.sh dry-run "$config"
   python3 -m cluster down
-  tier "the image, twice the same bytes" scripts/images.sh dev
-  tier "a real node" python3 -m cluster up --profile node
-  tier "the image on the node" python3 -m cluster import "$ENDCAP_CACHE/images/endcap-dev.tar"
-  tier "the story of make demo-cluster" python3 -m cluster story --once
-  tier "what fails under load" python3 -m tests.kubernetes.whole
+  tier image "the image, twice the same bytes" scripts/images.sh dev
+  tier node "a real node" python3 -m cluster up --profile node
+  tier import "the image on the node" python3 -m cluster import "$ENDCAP_CACHE/images/endcap-dev.tar"
+  tier story "the story of make demo-cluster" python3 -m cluster story --once
+  tier whole "what fails under load" python3 -m tests.kubernetes.whole
   python3 -m cluster down
 fi
-skipped=$(grep -c 'SKIPPED' "$scratch/tests.log" || true)
+skipped=$(grep -c 'SKIPPED' "$logs/tests.log" || true)
 say "done: build $((built - started)) s, tests $((SECONDS - built)) s"
-if grep -q 'SKIPPED' "$scratch/tests.log"; then grep 'SKIPPED' "$scratch/tests.log" | sort | uniq -c; fi
+if grep -q 'SKIPPED' "$logs/tests.log"; then grep 'SKIPPED' "$logs/tests.log" | sort | uniq -c; fi
 if [ -n "$NOT_RUN" ]; then printf '!! NOT RUN: %s\n' "$NOT_RUN"; fi
+# The end of the output is what everybody reads first: what failed stands there, with its words.
+if [ "$failed" -gt 0 ]; then
+  sed -n '/^failures:$/,/^test result:/p' "$logs/tests.log" | tail -n 120
+fi
+for log in ${failures[@]+"${failures[@]}"}; do
+  say "the end of $log"
+  tail -n 60 "$log"
+done
 echo "$passed passed, $failed failed, $skipped skipped"
 if [ "$console" = failed ]; then echo '!! the console failed' >&2; exit 1; fi
 if [ "$kubernetes" = failed ]; then echo '!! a tier on Kubernetes failed' >&2; exit 1; fi
-if [ "$failed" -gt 0 ] || grep -qE '^error: (test failed|could not compile|[0-9]+ target)' "$scratch/tests.log"; then exit 1; fi
+if [ "$failed" -gt 0 ] || grep -qE '^error: (test failed|could not compile|[0-9]+ target)' "$logs/tests.log"; then exit 1; fi

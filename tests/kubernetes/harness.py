@@ -34,6 +34,8 @@ def tool(name):
 
 
 NUMBERS = itertools.count(1)
+# What operators under test said: read it when a test failed; it goes when all passed.
+LOGS = cache() / "logs" / "operators"
 UID = re.compile("[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 
 
@@ -45,7 +47,8 @@ class World:
         self.kubeconfig, self.server, self.ca = facts["kubeconfig"], facts["server"], facts["ca"]
         self.api = Api(pathlib.Path(self.kubeconfig), timeout_s=30)
         self.numbers = NUMBERS
-        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="endcap-kubernetes-"))
+        LOGS.mkdir(parents=True, exist_ok=True)
+        self.folder = pathlib.Path(tempfile.mkdtemp(dir=LOGS))
         key = self.folder / "key.pem"
         run("openssl", "genpkey", "-algorithm", "ed25519", "-out", key)
         self.key = key
