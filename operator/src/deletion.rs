@@ -41,10 +41,13 @@ enum Stands {
 /// Looks after versions that are being deleted or have expired. Returns when to look again.
 pub async fn look(cx: &Context, key: &Key, model: Option<&RecommenderModel>) -> Result<Option<Duration>, kube::Error> {
     let mut again = None;
-    for version in cx.caches.versions.of(key) {
-        let is_deleting = version.metadata.deletion_timestamp.is_some();
-        let is_expired = version.status.as_ref().and_then(|status| status.phase)
-            == Some(endcap_crds::model_version::status::VersionPhase::Expired);
+    for packed in cx.caches.versions.of(key) {
+        let is_deleting = packed.is_deleting;
+        let is_expired = packed.phase == endcap_crds::model_version::status::VersionPhase::Expired;
+        if !is_deleting && !is_expired {
+            continue;
+        }
+        let Some(version) = packed.open() else { continue };
         let is_due = (is_deleting && has_finalizer(version.as_ref()))
             || (is_expired && !version.annotations().contains_key(DELETED));
         if !is_due {
@@ -77,17 +80,17 @@ pub async fn of_model(cx: &Context, key: &Key, model: &RecommenderModel) -> Resu
     }
     let uid = model.uid().unwrap_or_default();
     let all = cx.caches.versions.of(key);
-    let own: Vec<_> = all.into_iter().filter(|version| version.spec.model_uid.as_str() == uid).collect();
+    let own: Vec<_> = all.into_iter().filter(|version| version.model_uid == uid).collect();
     if own.is_empty() {
         finalize(cx, key, model, false).await?;
         return Ok(None);
     }
     let api: Api<ModelVersion> = Api::namespaced(cx.client.clone(), &key.0);
     for version in own {
-        if version.metadata.deletion_timestamp.is_some() {
+        if version.is_deleting {
             continue;
         }
-        apply::gone(api.delete(&version.name_any(), &DeleteParams::background()).await.map(|_| ()))?;
+        apply::gone(api.delete(&version.name, &DeleteParams::background()).await.map(|_| ()))?;
     }
     let again = look(cx, key, Some(model)).await?;
     Ok(again.or(Some(Duration::from_secs(2))))

@@ -38,11 +38,12 @@ impl Seen {
         let model = memory.model.over(cx.caches.models.get(key)?);
         let uid = model.uid().unwrap_or_default();
         let versions = cx.caches.versions.of(key);
-        memory.versions.retain(|name, _| versions.iter().any(|version| &version.name_any() == name));
+        memory.versions.retain(|name, _| versions.iter().any(|version| &version.name == name));
         let versions = versions
             .into_iter()
             // Those of an earlier model of this name go with it.
-            .filter(|version| version.spec.model_uid.as_str() == uid)
+            .filter(|version| version.model_uid == uid)
+            .filter_map(|version| version.open())
             .map(|version| memory.versions.entry(version.name_any()).or_default().over(version))
             .collect();
         let experiments = cx.caches.experiments.of(key);

@@ -58,7 +58,7 @@ class World:
         began = time.monotonic()
         run(tool("helm"), "upgrade", "--install", "endcap", ROOT / "charts/endcap", "--kubeconfig", self.kubeconfig, "-n", SYSTEM, "--create-namespace",
             "--set", "replicaCount=0", "--set", "podDisruptionBudget.enabled=false", *values)
-        self.until("the kinds are served", lambda: all(self.api.get(f"{GROUP}/{kind}") for kind in KINDS), 30)
+        self.until("the kinds are served", lambda: all(self.api.get(f"{GROUP}/{kind}?limit=1") for kind in KINDS), 30)
         # Mutating policies learn a new kind's schema within seconds; until then the server takes none of its objects (503).
         probe = f"{GROUP}/namespaces/default/recommendermodels?dryRun=All", model("default", "probe")
         self.until("the policies know the kinds", lambda: self.api.call("POST", *probe)[0] != 503, 30)

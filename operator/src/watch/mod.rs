@@ -2,6 +2,7 @@
 
 pub mod child;
 pub mod index;
+pub mod packed;
 pub mod pod;
 
 use std::collections::HashSet;
@@ -25,7 +26,11 @@ use serde::de::DeserializeOwned;
 use crate::queue::{Queue, Work};
 use child::Child;
 use index::Index;
+use packed::PackedVersion;
 use pod::PodFacts;
+
+/// Objects of a list that are in memory at once, whole: a dozen watches are filled at the same time.
+const PAGE: u32 = 200;
 
 /// Namespace and name of a model.
 pub type Key = (String, String);
@@ -34,7 +39,7 @@ pub type Key = (String, String);
 #[derive(Debug, Default)]
 pub struct Caches {
     pub models: Index<RecommenderModel>,
-    pub versions: Index<ModelVersion>,
+    pub versions: Index<PackedVersion>,
     pub experiments: Index<Experiment>,
     /// By policy, not by model.
     pub policies: Index<PromotionPolicy>,
@@ -90,10 +95,10 @@ pub fn start(client: &Client, namespaces: &[String], caches: &Arc<Caches>, queue
             }
         };
     }
-    let all = watcher::Config::default();
-    let own = watcher::Config::default().labels(&format!("{}=endcap", crate::build::meta::MANAGED_BY));
+    let all = watcher::Config::default().page_size(PAGE);
+    let own = watcher::Config::default().page_size(PAGE).labels(&format!("{}=endcap", crate::build::meta::MANAGED_BY));
     typed(client, namespaces, &all, &feed!(models, |_, model| whole_model(model), model_and_policies));
-    typed(client, namespaces, &all, &feed!(versions, |_, version| version_of(version), model_alone));
+    typed(client, namespaces, &all, &feed!(versions, |_, version| version_of(&version), model_alone));
     typed(client, namespaces, &all, &feed!(experiments, |_, experiment| experiment_of(experiment), model_alone));
     typed(client, namespaces, &all, &feed!(policies, |_, policy| whole_policy(policy), policy_and_models));
     typed(client, namespaces, &own, &feed!(pods, |_, pod| pod_of(&pod), model_alone));
@@ -235,8 +240,9 @@ fn whole_model(model: RecommenderModel) -> Option<(Key, String, RecommenderModel
     Some((key.clone(), key.1, model))
 }
 
-fn version_of(version: ModelVersion) -> Option<(Key, String, ModelVersion)> {
-    Some(((version.namespace()?, version.spec.model_ref.name.to_string()), version.name_any(), version))
+fn version_of(version: &ModelVersion) -> Option<(Key, String, PackedVersion)> {
+    let key = (version.namespace()?, version.spec.model_ref.name.to_string());
+    Some((key, version.name_any(), PackedVersion::pack(version)?))
 }
 
 fn experiment_of(experiment: Experiment) -> Option<(Key, String, Experiment)> {
