@@ -7,7 +7,7 @@ use endcap_crds::common::pods::Device;
 use endcap_crds::model_version::status::VersionPhase;
 use endcap_crds::{Experiment, ModelVersion, RecommenderModel};
 use endcap_dataplane::objects as seen;
-use endcap_dataplane::outcome;
+use endcap_dataplane::{integrity, outcome};
 use endcap_operator_core::observed::{Arm, Dataset, Observed, Policy, Release, Training};
 use endcap_routing::table::{Envelope, Table};
 use jiff::Timestamp;
@@ -166,13 +166,12 @@ fn arms(seen: &Seen, namespace: &str) -> BTreeMap<String, Arm> {
 /// What a predictor ends with when its artifact is not what it must be, or is not there.
 const EXIT_ARTIFACT: i32 = 3;
 
-/// Why a predictor refuses its artifact, from the end of its log. One that is not there is no failure of integrity: a store may be away.
+/// Why a predictor refuses its artifact, from the end of its log.
 fn integrity_failure(ended: &Ended) -> Option<String> {
-    const MARKS: [&str; 4] = ["corrupt", "expected SHA-256", "its manifest says", "has digest"];
     if ended.exit_code != EXIT_ARTIFACT {
         return None;
     }
-    let line = ended.message.lines().rev().find(|line| MARKS.iter().any(|mark| line.contains(mark)))?;
+    let line = ended.message.lines().rev().find(|line| integrity::is_failure(line))?;
     Some(line.chars().take(400).collect())
 }
 

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
+use endcap_dataplane::integrity;
 use tokio::task::JoinHandle;
 
 use crate::children::Running;
@@ -172,10 +173,8 @@ impl Predictors {
     pub fn arms(&self) -> BTreeMap<String, endcap_operator_core::observed::Arm> {
         let of = self.slots.iter().map(|(version, slots)| {
             let endpoints: Vec<String> = slots.iter().filter_map(|slot| slot.url("listen")).collect();
-            let trouble = slots
-                .iter()
-                .filter_map(|slot| slot.trouble.as_deref())
-                .find(|why| why.contains("corrupt") || why.contains("expected SHA-256"));
+            let trouble =
+                slots.iter().filter_map(|slot| slot.trouble.as_deref()).find(|why| integrity::is_failure(why));
             let arm = endcap_operator_core::observed::Arm {
                 replicas: i32::try_from(slots.len()).unwrap_or(i32::MAX),
                 ready: i32::try_from(endpoints.len()).unwrap_or(i32::MAX),

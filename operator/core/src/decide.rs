@@ -218,14 +218,18 @@ fn report(cx: &mut Deciding<'_>, missing: Option<&String>) {
     cx.plan.status.phase = Some(phase(cx));
 }
 
+/// A version whose predictors refuse its artifact, and why.
+fn corrupt(seen: &Observed) -> Option<(&String, &String)> {
+    seen.arms.iter().find_map(|(version, arm)| Some((version, arm.integrity_failure.as_ref()?)))
+}
+
 /// Says once that predictors refuse an artifact; the condition says it for as long as they do.
 fn integrity(cx: &mut Deciding<'_>) {
     let known = conditions::find(&cx.seen.model.status.conditions, condition::DEGRADED);
     if known.is_some_and(|degraded| degraded.reason == reason::ARTIFACT_CORRUPT) {
         return;
     }
-    let corrupt = cx.seen.arms.iter().find_map(|(version, arm)| Some((version, arm.integrity_failure.as_ref()?)));
-    if let Some((version, why)) = corrupt {
+    if let Some((version, why)) = corrupt(cx.seen) {
         let note = format!("predictors of {version} refuse its artifact: {why}");
         cx.plan.warn(About::Version(version.clone()), event::INTEGRITY_FAILURE, note);
     }
@@ -339,8 +343,7 @@ fn progressing(cx: &Deciding<'_>) -> Said {
 fn degraded(cx: &Deciding<'_>) -> Said {
     use endcap_crds::recommender_model::status::Outcome;
     let status = &cx.plan.status;
-    let corrupt = cx.seen.arms.iter().find_map(|(version, arm)| Some((version, arm.integrity_failure.as_ref()?)));
-    if let Some((version, why)) = corrupt {
+    if let Some((version, why)) = corrupt(cx.seen) {
         return Said::new(condition::DEGRADED, true, reason::ARTIFACT_CORRUPT, format!("{version}: {why}"));
     }
     if let Some(refused) = &cx.refused {

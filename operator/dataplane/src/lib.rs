@@ -4,6 +4,7 @@
 
 pub mod counters;
 pub mod insights;
+pub mod integrity;
 pub mod objects;
 pub mod outcome;
 pub mod routers;

@@ -1,4 +1,4 @@
-//! A version as the cache keeps it: its compressed text. There are many of them, most at rest for months, and an object takes eight times the room.
+//! A version as the cache keeps it: its compressed text. There are many of them, most at rest for months, and an object takes several times the room.
 
 use std::io::{Read, Write};
 use std::sync::Arc;
