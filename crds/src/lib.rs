@@ -29,4 +29,4 @@ pub use model_version::{ModelVersion, ModelVersionSpec};
 pub use promotion_policy::{PromotionPolicy, PromotionPolicySpec};
 pub use recommender_model::{RecommenderModel, RecommenderModelSpec};
 pub use schema::crd;
-pub use validate::{Violation, apply_defaults, validate};
+pub use validate::{Violation, apply_defaults, nearest, validate};
