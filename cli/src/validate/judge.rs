@@ -18,9 +18,12 @@ pub struct Check {
     pub passed: bool,
 }
 
-/// Products whose absence would be a failure.
+/// How many items a check names.
+const NAMED: usize = 4;
+
+/// Products whose absence is to be explained: a failure where they must come, and else the reason why they never would.
 pub fn looked_for(expect: &Expect) -> Vec<&str> {
-    let wanted = expect.first.iter().chain(&expect.must_contain);
+    let wanted = expect.first.iter().chain(&expect.must_contain).chain(&expect.must_not_contain);
     wanted.filter_map(|wanted| wanted.product.as_deref()).collect()
 }
 
@@ -57,13 +60,17 @@ pub fn judge(expect: &Expect, answer: &Answer, catalogue: &Catalogue) -> Vec<Che
         let passed = found.len() >= least;
         let expected = match least {
             1 => format!("contains {}", judge.words(wanted)),
-            least => format!("contains at least {least} of {}", judge.words(wanted)),
+            least => format!("contains {least} times {}", judge.words(wanted)),
         };
         check(expected, if passed { judge.places(&found) } else { judge.lacking(wanted, &found) }, passed);
     }
     for wanted in &expect.must_not_contain {
         let found: Vec<&Item> = items.iter().filter(|item| judge.differences(wanted, item).is_empty()).collect();
-        let came = if found.is_empty() { "not in the list".to_owned() } else { judge.places(&found) };
+        let came = match judge.absent(wanted) {
+            _ if !found.is_empty() => judge.places(&found),
+            Some(why) => why,
+            None => "not in the list".to_owned(),
+        };
         check(format!("does not contain {}", judge.words(wanted)), came, found.is_empty());
     }
     if let Some(categories) = &expect.only_categories {
@@ -146,7 +153,11 @@ impl Judge<'_> {
 
     fn places(&self, items: &[&Item]) -> String {
         let place = |item: &&Item| format!("number {}: {}", item.rank, self.shown(item));
-        items.iter().map(place).collect::<Vec<_>>().join("; ")
+        let mut places: Vec<String> = items.iter().take(NAMED).map(place).collect();
+        if items.len() > NAMED {
+            places.push(format!("and {} more", items.len() - NAMED));
+        }
+        places.join("; ")
     }
 
     fn offers(&self) -> String {

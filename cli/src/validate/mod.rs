@@ -24,7 +24,6 @@ use endcap_serving::artifact::{self, Part};
 pub use ask::Shop;
 pub use read::Mistake;
 pub use report::{Outcome, Report};
-pub use sign::SignOff;
 
 use file::ScenarioFile;
 use names::Names;
@@ -106,7 +105,7 @@ fn conclude(args: &ValidateArgs, report: &Report) -> Result<i32> {
     let mut footer = format!("Made {now} by endcap {}.", env!("CARGO_PKG_VERSION"));
     if let Some(by) = args.sign_off_by.as_deref().map(str::trim) {
         if report.failed == 0 {
-            SignOff::new(report, by, now).write(&args.out)?;
+            sign::write(&sign::sign_off(report, by, now), &args.out)?;
             footer = format!("{footer} Signed off by {by}.");
             eprintln!("signed off by {by}: {}", args.out.display());
         } else {

@@ -1,6 +1,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
 use std::sync::Arc;
 
+use endcap_crds::SignOff;
 use endcap_recommender::Policy;
 use endcap_recommender::fitted::{Catalogue, CatalogueRow, Model};
 use endcap_recommender::live::{BaselineState, CustomerState};
@@ -251,15 +252,15 @@ fn a_page_shows_everything_and_escapes_it() {
 fn a_sign_off_names_what_it_holds_for_and_is_not_written_over() {
     let report = judge(&one("{}", "{at_least: 1}"), &shop()).unwrap();
     let at = "2025-03-02T12:00:00Z".parse().unwrap();
-    let signed = SignOff::new(&report, "Maria", at);
+    let signed = sign::sign_off(&report, "Maria", at);
     assert_eq!((signed.signed_off_by.as_str(), signed.signed_off_at), ("Maria", at));
     assert_eq!(signed.artifact_sha256, "a".repeat(64));
     assert_eq!(signed.scenarios_sha256, report.scenarios_sha256);
     assert_eq!(signed.results.len(), 1);
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("signoff.json");
-    signed.write(&path).unwrap();
-    let read: SignOff = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    sign::write(&signed, &path).unwrap();
+    let read = SignOff::read(&std::fs::read_to_string(&path).unwrap()).unwrap();
     assert_eq!(read, signed);
-    assert!(format!("{:#}", signed.write(&path).unwrap_err()).contains("--out"));
+    assert!(format!("{:#}", sign::write(&signed, &path).unwrap_err()).contains("--out"));
 }
