@@ -46,15 +46,14 @@ pub struct Answer {
 }
 
 impl Shop {
-    /// Asks in a situation. `looked_for` are ids of products whose absence is to be explained.
+    /// Asks in a situation at a moment. `looked_for` are ids of products whose absence is to be explained.
     pub fn ask(
         &self,
         situation: &Situation,
+        at: Timestamp,
         looked_for: &[&str],
         scratch: &mut Scratch,
     ) -> Result<Answer, Vec<FieldError>> {
-        // Without a moment of its own a scenario is asked at the end of what the version has learned from: the same on every day.
-        let at = situation.at.or(self.model.settings.trained_until).unwrap_or(Timestamp::UNIX_EPOCH);
         let request = request(situation, at);
         request.validate()?;
         let customers = self.customer(situation, at).into_iter();

@@ -153,7 +153,13 @@ fn hold(mut file: ScenarioFile, text: &str, shop: &Shop) -> Result<Report, Vec<M
     for (number, scenario) in file.scenarios.into_iter().enumerate() {
         let place = Place::default().key("scenarios").at(number);
         let looked_for = judge::looked_for(&scenario.expect);
-        match shop.ask(&scenario.situation, &looked_for, &mut scratch) {
+        // Without a moment of its own a scenario is asked at the end of what the version has learned from: the same on every day.
+        let Some(at) = scenario.situation.at.or(shop.model.settings.trained_until) else {
+            let message = "is missing, and the artifact does not say when its data end; write the moment";
+            mistakes.add(&place.key("situation").key("at"), message);
+            continue;
+        };
+        match shop.ask(&scenario.situation, at, &looked_for, &mut scratch) {
             Ok(answer) => {
                 let checks = judge::judge(&scenario.expect, &answer, catalogue);
                 scenarios.push(Outcome {

@@ -84,7 +84,7 @@ fn a_list_is_counted_and_searched() {
     assert_eq!(first_check("{}", "{at_least: 7}"), (false, "6 items".to_owned()));
     assert_eq!(first_check("{limit: 1}", "{at_most: 1}"), (true, "1 item".to_owned()));
     assert_eq!(first_check("{}", "{at_most: 5}"), (false, "6 items".to_owned()));
-    assert_eq!(first_check("{}", "{first: 22384}").0, true);
+    assert!(first_check("{}", "{first: 22384}").0);
     let (passed, came) = first_check("{}", "{first: Saucer}");
     assert!(!passed && came.starts_with("Lunch Bag Pink (22384), popular"), "{came}");
     assert_eq!(first_check("{}", "{must_contain: [saucer]}"), (true, "number 5: Saucer (30002), popular".to_owned()));
@@ -153,6 +153,16 @@ fn an_invented_customer_has_the_history_that_is_written() {
     let outcome = judged(situation, "{must_contain: [{product: Saucer, kind: reorder}]}");
     assert!(outcome.passed, "{:#?}", outcome.checks);
     assert_eq!(outcome.request.context.at.unwrap().to_string(), "2025-03-10T10:00:00Z");
+}
+
+#[test]
+fn a_scenario_is_asked_at_the_end_of_the_data_and_never_at_no_moment() {
+    let outcome = judged("{}", "{at_least: 1}");
+    assert_eq!(outcome.request.context.at.unwrap().to_string(), "2025-03-01T09:00:00Z");
+    let mut timeless = shop();
+    Arc::get_mut(&mut timeless.model).unwrap().settings.trained_until = None;
+    let mistakes = judge(&one("{}", "{at_least: 1}"), &timeless).unwrap_err();
+    assert!(mistakes[0].to_string().starts_with("line 4: scenarios[0].situation.at: is missing"), "{mistakes:?}");
 }
 
 #[test]
