@@ -206,7 +206,7 @@ fn why_not(
 
 fn forbidden_because(forbidden: Forbidden) -> &'static str {
     match forbidden {
-        Forbidden::InCart => "it is in the order already, or was just bought",
+        Forbidden::InCart => "it is in the order, looked at, or just bought",
         Forbidden::Inactive => "it is not sold any more",
         Forbidden::NoPrice => "it has no price",
         Forbidden::OutOfStock => "it is out of stock",

@@ -112,7 +112,7 @@ fn what_is_missing_is_explained() {
         ("{blocked: [Saucer]}", "it, its category or its brand is blocked"),
         ("{blocked_categories: [Kitchen]}", "it, its category or its brand is blocked"),
         ("{cart: [Tea Cup], forbidden_pairs: [[Saucer, Tea Cup]]}", "it is forbidden beside something in the order"),
-        ("{cart: [Saucer]}", "it is in the order already, or was just bought"),
+        ("{cart: [Saucer]}", "it is in the order, looked at, or just bought"),
         ("{prices: {Saucer: 0}}", "it has no price"),
         ("{customer: 10001, declined: [{product: Saucer, times: 3}]}", "this customer declined it too often"),
         ("{limit: 2}", "nothing forbids it, it would be number 5 of a longer list"),
