@@ -18,6 +18,7 @@ use rust_decimal::Decimal;
 use rust_decimal::prelude::ToPrimitive;
 
 use super::file::{Line, Situation};
+use super::words::Text;
 
 const DAY_S: i64 = 86_400;
 
@@ -146,8 +147,7 @@ fn habit(line: &Line) -> f32 {
 }
 
 fn request(situation: &Situation, at: Timestamp) -> RecommendationRequest {
-    let text = |text: &Option<super::words::Text>| text.as_ref().map(|text| text.0.clone());
-    let id = |text: &Option<super::words::Text>| text.as_ref().map(|text| text.0.as_str().into());
+    let text = |text: Option<&Text>| text.map(|text| text.0.clone());
     let lines = situation.cart.iter().flatten();
     RecommendationRequest {
         placement: situation.placement.unwrap_or(Placement::OrderEntry),
@@ -160,15 +160,15 @@ fn request(situation: &Situation, at: Timestamp) -> RecommendationRequest {
                 unit_price: line.unit_price.map(|price| price.0),
             })
             .collect(),
-        product_id: id(&situation.looking_at),
+        product_id: situation.looking_at.as_ref().map(|text| text.0.as_str().into()),
         context: Context {
             channel: situation.channel,
             device: None,
-            city_id: text(&situation.city),
-            area_id: text(&situation.area),
-            country: text(&situation.country),
-            customer_type: text(&situation.customer_type),
-            age_band: text(&situation.age_band),
+            city_id: text(situation.city.as_ref()),
+            area_id: text(situation.area.as_ref()),
+            country: text(situation.country.as_ref()),
+            customer_type: text(situation.customer_type.as_ref()),
+            age_band: text(situation.age_band.as_ref()),
             at: Some(at),
         },
         occasion: None,

@@ -66,7 +66,9 @@ pub fn told(situation: &Situation, answer: &Answer, catalogue: &Catalogue) -> Ve
     }
     let context = &request.context;
     let details = [&context.customer_type, &context.age_band, &context.city_id, &context.area_id, &context.country];
-    details.into_iter().flatten().for_each(|detail| say(detail.clone()));
+    for detail in details.into_iter().flatten() {
+        say(detail.clone());
+    }
     say(format!("at {}", request.placement.as_str()));
     if let Some(channel) = context.channel {
         say(format!("channel {}", channel.as_str()));

@@ -1,5 +1,6 @@
 //! From what a person wrote to what the artifact knows: names become ids, offers become offers, and what could not be judged is refused.
 
+use endcap_recommender::OfferId;
 use endcap_recommender::live::BaselineState;
 use endcap_recommender::offers::{self, Offer, Scope, Terms};
 use serde_json::{Map, Value};
@@ -117,13 +118,11 @@ impl Resolver<'_> {
 
     fn offer(&mut self, offer: &mut InlineOffer, place: &Place) {
         let Some(offer_type) = offer.offer_type.clone() else {
-            match self.state.shelf.offers.get(&*offer.offer_id) {
-                Some(known) => offer.resolved = Some(known.clone()),
-                None => {
-                    let known = self.state.shelf.offers.keys().map(|id| id.as_str());
-                    let said = unknown("offer", &offer.offer_id, known);
-                    self.mistakes.add(place, format!("{said}, or write it out with type and terms (docs/offers.md)"));
-                }
+            offer.resolved = self.state.shelf.offers.get(&*offer.offer_id).cloned();
+            if offer.resolved.is_none() {
+                let known = self.state.shelf.offers.keys().map(OfferId::as_str);
+                let said = unknown("offer", &offer.offer_id, known);
+                self.mistakes.add(place, format!("{said}, or write it out with type and terms (docs/offers.md)"));
             }
             return;
         };
@@ -244,7 +243,7 @@ impl Resolver<'_> {
     fn known_offer(&mut self, offer: &Text, situation: &Situation, place: &Place) {
         let known: Vec<&str> = match &situation.offers {
             Some(offers) => offers.iter().map(|known| &*known.offer_id).collect(),
-            None => self.state.shelf.offers.keys().map(|id| id.as_str()).collect(),
+            None => self.state.shelf.offers.keys().map(OfferId::as_str).collect(),
         };
         if !known.contains(&&**offer) {
             let message = unknown("offer", offer, known.into_iter()).replace("of this artifact", "of this situation");
@@ -313,8 +312,8 @@ impl Resolver<'_> {
         if let Some(category) = &mut wanted.category {
             self.category(category, &place.key("category"));
         }
-        if let Some(offer) = wanted.offer.clone() {
-            self.known_offer(&offer, situation, &place.key("offer"));
+        if let Some(offer) = &wanted.offer {
+            self.known_offer(offer, situation, &place.key("offer"));
         }
         for (range, key) in wanted.ranges() {
             self.range(Some(range), &place.key(key));
