@@ -72,6 +72,8 @@ pub struct Version {
     pub created_at: Timestamp,
     pub deleting: bool,
     pub pinned: bool,
+    /// What the annotation `endcap.dev/sign-off` holds.
+    pub sign_off: Option<String>,
     pub spec: ModelVersionSpec,
     pub status: ModelVersionStatus,
 }

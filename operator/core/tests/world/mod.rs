@@ -39,6 +39,7 @@ pub struct StoredVersion {
     pub status: ModelVersionStatus,
     pub created_at: Timestamp,
     pub pinned: bool,
+    pub sign_off: Option<String>,
     pub trained_after: Option<Timestamp>,
 }
 
@@ -182,6 +183,7 @@ impl World {
             created_at: stored.created_at,
             deleting: false,
             pinned: stored.pinned,
+            sign_off: stored.sign_off.clone(),
             spec: stored.spec.clone(),
             status: stored.status.clone(),
         });
@@ -320,6 +322,7 @@ impl World {
                     status: ModelVersionStatus::default(),
                     created_at: self.now,
                     pinned: false,
+                    sign_off: None,
                     trained_after: None,
                 },
             );
