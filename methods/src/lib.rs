@@ -5,8 +5,13 @@
 //! nothing depends on the number of threads.
 #![forbid(unsafe_code)]
 
+pub mod ease;
+
+pub mod graph;
 pub mod measure;
+pub mod pairs;
 mod top;
+pub mod transformer;
 
 pub use top::{Ties, top};
 
