@@ -21,13 +21,16 @@ pub struct PairsSettings {
     pub to: f32,
     /// An item of the history counts this much less for each later one.
     pub decay: f32,
+    /// What a second step says, from what the first one reached on by the same rules, as a share of the first: it finds items that never
+    /// stood beside those of the history.
+    pub second: f32,
     /// Rules kept for each item.
     pub keep: usize,
 }
 
 impl Default for PairsSettings {
     fn default() -> Self {
-        Self { reach: 10, fall: 1.0, back: 0.3, from: 0.5, to: 0.3, decay: 0.8, keep: 500 }
+        Self { reach: 10, fall: 0.5, back: 0.5, from: 0.5, to: 0.1, decay: 0.6, second: 0.0, keep: 500 }
     }
 }
 
@@ -35,6 +38,7 @@ impl Default for PairsSettings {
 #[derive(Clone, Debug)]
 pub struct Pairs {
     decay: f32,
+    second: f32,
     /// For each item what it advises, heaviest first.
     rules: Vec<Vec<(u32, f32)>>,
 }
@@ -82,7 +86,17 @@ impl Pairs {
                 merged
             })
             .collect();
-        Self { decay: settings.decay, rules }
+        Self { decay: settings.decay, second: settings.second, rules }
+    }
+}
+
+impl Pairs {
+    fn step(&self, from: u32, weight: f32, scores: &mut [f32]) {
+        for (to, rule) in self.rules.get(from as usize).map_or(&[][..], Vec::as_slice) {
+            if let Some(score) = scores.get_mut(*to as usize) {
+                *score += weight * rule;
+            }
+        }
     }
 }
 
@@ -91,12 +105,14 @@ impl Scorer for Pairs {
         scores.fill(0.0);
         let mut weight = 1.0;
         for item in history.items().rev() {
-            for (to, rule) in self.rules.get(item as usize).map_or(&[][..], Vec::as_slice) {
-                if let Some(score) = scores.get_mut(*to as usize) {
-                    *score += weight * rule;
-                }
-            }
+            self.step(item, weight, scores);
             weight *= self.decay;
+        }
+        if self.second > 0.0 {
+            let first = scores.to_vec();
+            for (item, reached) in (0u32..).zip(&first).filter(|(_, reached)| **reached > 0.0) {
+                self.step(item, self.second * reached, scores);
+            }
         }
     }
 }
@@ -120,5 +136,18 @@ mod tests {
         fitted.score(None, &History::of_items(vec![1, 2]), &mut scores);
         let expected = 0.375 / (2.0 * 2f32.sqrt()) + 0.5 * 0.25 / 2f32.sqrt();
         assert!((scores[0] - expected).abs() < 1e-6);
+    }
+
+    #[test]
+    fn a_second_step_reaches_further() {
+        let users = [vec![0, 1], vec![1, 2]];
+        let histories = Histories { items: 3, users: users.into_iter().map(History::of_items).collect() };
+        let settings = PairsSettings { back: 0.0, from: 1.0, to: 0.0, second: 0.5, ..Default::default() };
+        let mut scores = vec![7.0; 3];
+        Pairs::fit(&histories, &settings).score(None, &History::of_items(vec![0]), &mut scores);
+        // 0 -> 1 is certain, 1 -> 2 every second time.
+        for (score, expected) in scores.iter().zip([0.0, 1.0, 0.25]) {
+            assert!((score - expected).abs() < 1e-6, "{scores:?}");
+        }
     }
 }

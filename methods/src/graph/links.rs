@@ -21,7 +21,7 @@ pub struct LinksSettings {
 
 impl Default for LinksSettings {
     fn default() -> Self {
-        Self { spoken: 0.6, between: 0.6, reached: 0.35, sharpness: 1.0 }
+        Self { spoken: 0.5, between: 0.6, reached: 0.4, sharpness: 1.0 }
     }
 }
 

@@ -300,7 +300,7 @@ impl Transformer {
 }
 
 impl Scorer for Transformer {
-    /// Log probabilities less a constant; minus infinity for every item where nothing is known of the user.
+    /// Probabilities; minus infinity for every item where nothing is known of the user.
     fn score(&self, _: Option<usize>, history: &History, scores: &mut [f32]) {
         let dim = self.shape.dim;
         let items: Vec<u32> = history.items().filter(|item| (*item as usize) < self.bias.len()).collect();
@@ -310,10 +310,19 @@ impl Scorer for Transformer {
         let Some(last) = trace.out.rchunks_exact(dim).next() else { return };
         let mut found = Vec::new();
         linear(last, &self.vectors, &self.bias, 1, dim, self.bias.len(), false, &mut found);
+        softmax(&mut found);
         for (score, found) in scores.iter_mut().zip(found) {
             *score = found;
         }
     }
+}
+
+/// Logits become probabilities.
+pub(crate) fn softmax(values: &mut [f32]) {
+    let highest = values.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    values.iter_mut().for_each(|value| *value = (*value - highest).exp());
+    let sum: f64 = values.iter().copied().map(f64::from).sum();
+    values.iter_mut().for_each(|value| *value /= sum as f32);
 }
 
 fn row(values: &[f32], dim: usize, at: u32) -> &[f32] {
