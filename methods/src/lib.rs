@@ -5,8 +5,22 @@
 //! nothing depends on the number of threads.
 #![forbid(unsafe_code)]
 
+pub mod blend;
+pub mod boost;
+pub mod follows;
+pub mod format;
+pub mod learned;
 pub mod measure;
+pub mod neighbours;
+pub mod popularity;
+pub mod protocol;
+pub mod rows;
+pub mod rules;
+pub mod session;
+pub mod suite;
+pub mod taste;
 mod top;
+pub mod upcf;
 
 pub use top::{Ties, top};
 
