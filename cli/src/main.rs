@@ -27,6 +27,8 @@ enum Command {
     Train(train::TrainArgs),
     /// Measure on a hidden test period how good what would be learned from this data is
     Evaluate(evaluate::EvaluateArgs),
+    /// Choose a published task's settings from what lies before its test
+    Tune(evaluate::TuneArgs),
     /// Serve an artifact on this machine: event log, predictor and router
     Serve(serve::ServeArgs),
     /// Let simulated customers of a generated shop ask, click, decline and buy at a router
@@ -80,6 +82,7 @@ async fn main() -> ExitCode {
         Command::Data(DataCommand::Sql(passed)) => pass("sql", passed).await,
         Command::Train(args) => train::train(args).await,
         Command::Evaluate(args) => evaluate::evaluate(args).await,
+        Command::Tune(args) => evaluate::tune(args).await,
         Command::Serve(args) => serve::serve(args).await.map(|()| 0),
         Command::Simulate(args) => simulate::simulate(args).await,
         Command::Demo(args) => demo::demo(args).await,

@@ -5,15 +5,32 @@
 //! nothing depends on the number of threads.
 #![forbid(unsafe_code)]
 
+pub mod autoencoder;
+pub mod blend;
+pub mod boost;
+pub mod content;
 pub mod ease;
-
+pub mod follows;
+pub mod format;
 pub mod graph;
+pub mod learned;
 pub mod measure;
+pub mod neighbours;
 pub mod pairs;
+pub mod popularity;
+pub mod protocol;
+pub mod rows;
+pub mod rules;
+pub mod session;
+pub mod suite;
+pub mod taste;
 mod top;
 pub mod transformer;
+mod unseen;
+pub mod upcf;
 
 pub use top::{Ties, top};
+pub use unseen::Unseen;
 
 /// What was had together: an order, a day's purchases, one click.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -10,6 +10,19 @@ pub struct Interval {
     pub high: f64,
 }
 
+/// One number of a report.
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct Row {
+    pub model: String,
+    pub metric: String,
+    pub value: f64,
+    /// 95% interval, by bootstrap over the questions.
+    pub low: f64,
+    pub high: f64,
+    /// Questions that the number is a mean of.
+    pub n: u64,
+}
+
 const RESAMPLES: usize = 1000;
 
 /// What the best list there could be is taken to hold, when a list is compared with it.

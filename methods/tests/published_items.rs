@@ -48,7 +48,7 @@ fn links_alone_find_what_else_was_had() {
     else {
         return;
     };
-    let data = light_gcn(Text { name: "train", text: &train }, Text { name: "test", text: &test }).unwrap();
+    let data = light_gcn(Text { name: "train", text: &train }, Some(Text { name: "test", text: &test })).unwrap();
     assert_eq!((data.histories.users.len(), data.histories.items), (29_858, 40_981));
     let asked: Vec<Question> = every(&top_n::questions(&data.histories, &data.wanted), 20);
     let fitted = Links::fit(&data.histories, LinksSettings::default());

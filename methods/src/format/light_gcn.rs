@@ -17,9 +17,10 @@ pub struct LightGcn {
     pub items: Vec<u64>,
 }
 
-/// Reads both files. Who stands only among those to be found is an error: nothing is known of such a user.
-pub fn light_gcn(train: Text<'_>, test: Text<'_>) -> Result<LightGcn, FormatError> {
-    let (known, wanted) = (lines(train)?, lines(test)?);
+/// Reads what is known and, where it is given, what is to be found. Who stands only among those to be found is an error: nothing is known of such a user.
+pub fn light_gcn(train: Text<'_>, test: Option<Text<'_>>) -> Result<LightGcn, FormatError> {
+    let known = lines(train)?;
+    let wanted = test.map(lines).transpose()?.unwrap_or_default();
     let items = number(known.iter().chain(&wanted).flat_map(|(_, items)| items.iter().copied()));
     let numbers = |own: &[u64]| -> Vec<u32> {
         let mut own: Vec<u32> = own.iter().filter_map(|id| number_of(&items, id)).collect();
@@ -32,7 +33,7 @@ pub fn light_gcn(train: Text<'_>, test: Text<'_>) -> Result<LightGcn, FormatErro
     for (user, own) in &wanted {
         let slot = place.get(user).and_then(|at| found.get_mut(*at)).ok_or_else(|| {
             let remedy = "give the user a line there, or take this one out";
-            test.wrong(format!("user {user}"), format!("no line in {}", train.name), remedy)
+            test.unwrap_or(train).wrong(format!("user {user}"), format!("no line in {}", train.name), remedy)
         })?;
         *slot = numbers(own);
     }
@@ -50,7 +51,7 @@ mod tests {
 
     #[test]
     fn users_find_their_lines() {
-        let read = light_gcn(text("a", "0 5 3\n4 5\n"), text("b", "4 8 3 8\n0\n")).unwrap();
+        let read = light_gcn(text("a", "0 5 3\n4 5\n"), Some(text("b", "4 8 3 8\n0\n"))).unwrap();
         assert_eq!(read.items, vec![3, 5, 8]);
         assert_eq!(read.wanted, vec![vec![], vec![0, 2]]);
         let users = vec![History::of_items(vec![0, 1]), History::of_items(vec![1])];
@@ -59,7 +60,7 @@ mod tests {
 
     #[test]
     fn a_user_of_whom_nothing_is_known_is_refused() {
-        let error = light_gcn(text("a", "0 1"), text("b", "2 1")).unwrap_err().to_string();
+        let error = light_gcn(text("a", "0 1"), Some(text("b", "2 1"))).unwrap_err().to_string();
         assert!(error.starts_with("b, user 2: no line in a; give the user"), "{error}");
     }
 }

@@ -1,15 +1,16 @@
 //! The next item of each user, leave last out: rules from item to item, likeness of attributes, steps over the graph, a linear autoencoder,
 //! and a causal transformer (several networks from different first values, whose probabilities are averaged), blended.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
-use super::{FitError, Method, Outcome, judged, thinned, weights};
+use super::fitted::{FitError, Fitted, thinned};
 use crate::content::{Content, ContentSettings};
 use crate::ease::{Ease, EaseSettings};
-use crate::format::Sequences;
 use crate::graph::links::{Links, LinksSettings};
 use crate::pairs::{Pairs, PairsSettings};
-use crate::protocol::next_item::{AT, hold_out, rows, worth};
+use crate::protocol::next_item::{AT, hold_out, worth};
 use crate::transformer::{Transformer, TransformerSettings};
 use crate::{Histories, History, Scorer};
 
@@ -26,8 +27,8 @@ pub struct NextItemSettings {
     pub networks: u32,
     /// About so many questions are asked while weights are chosen.
     pub chosen_by: usize,
-    /// Of the bootstrap.
-    pub seed: i64,
+    /// Weights of the blend, by method.
+    pub weights: BTreeMap<String, f32>,
 }
 
 impl Default for NextItemSettings {
@@ -52,7 +53,7 @@ impl Default for NextItemSettings {
             transformer: TransformerSettings::default(),
             networks: 1,
             chosen_by: 10_000,
-            seed: 1,
+            weights: BTreeMap::from([("pairs".to_owned(), 1.0), ("transformer".to_owned(), 1.0)]),
         }
     }
 }
@@ -75,31 +76,29 @@ impl Scorer for Mean {
 }
 
 /// Fits every method. `told` hears what goes on.
-pub fn methods(
+pub fn fit(
     histories: &Histories,
     attributes: &[Vec<u32>],
     settings: &NextItemSettings,
     told: &dyn Fn(&str),
-) -> Result<Vec<Method>, FitError> {
-    let mut methods = Vec::new();
-    let name = |kind: &str, at: usize| if at == 0 { kind.to_owned() } else { format!("{kind} {}", at + 1) };
-    let weight = |at: usize| if at == 0 { 0.3 } else { 0.0 };
+) -> Result<Fitted, FitError> {
+    let mut fitted = Fitted::default();
     for (at, pairs) in settings.pairs.iter().enumerate() {
-        methods.push(Method::new(&name("pairs", at), weight(at), Pairs::fit(histories, pairs)));
+        fitted.push("pairs", at, Pairs::fit(histories, pairs));
     }
     for (at, content) in settings.content.iter().enumerate().filter(|_| !attributes.is_empty()) {
-        methods.push(Method::new(&name("content", at), 0.0, Content::fit(histories, attributes, *content)));
+        fitted.push("content", at, Content::fit(histories, attributes, *content));
     }
     for (at, links) in settings.links.iter().enumerate() {
-        methods.push(Method::new(&name("links", at), 0.0, Links::fit(histories, *links)));
+        fitted.push("links", at, Links::fit(histories, *links));
     }
     for (at, ease) in settings.ease.iter().enumerate() {
-        let fitted = Ease::fit(histories, ease).map_err(|error| FitError {
+        let ease = Ease::fit(histories, ease).map_err(|error| FitError {
             method: "EASE",
             why: error.0,
             remedy: "a larger ridge makes it solvable",
         })?;
-        methods.push(Method::new(&name("ease", at), weight(at), fitted));
+        fitted.push("ease", at, ease);
     }
     let networks = (0..settings.networks).map(|at| {
         let own = TransformerSettings { seed: settings.transformer.seed + u64::from(at), ..settings.transformer };
@@ -109,45 +108,38 @@ pub fn methods(
         })
     });
     if settings.networks > 0 {
-        methods.push(Method::new("transformer", 1.0, Mean(networks.collect())));
+        fitted.push("transformer", 0, Mean(networks.collect()));
     }
-    Ok(methods)
+    Ok(fitted)
 }
 
-/// Chooses on the second last items, judges on the last.
-pub fn evaluate(data: &Sequences, settings: &NextItemSettings, told: &dyn Fn(&str)) -> Result<Outcome, FitError> {
-    let items = data.histories.items;
-    let (train, test) = hold_out(&data.histories);
-    let (inner, asked) = hold_out(&train);
-    let asked = thinned(&asked, settings.chosen_by);
-    let (weights, validation) = {
-        let methods = methods(&inner, &data.attributes, settings, told)?;
-        weights(&methods, &asked, items, AT, &worth)
-    };
-    told(&format!("chosen: {weights:?} reach {validation:.4}"));
-    let methods = methods(&train, &data.attributes, settings, told)?;
-    let rows = |name: &str, questions: &[_], lists: &[_]| rows(name, questions, lists, items, settings.seed);
-    let rows = judged(&methods, &weights, &test, items, AT, &rows);
-    let names = methods.iter().map(|method| method.name.clone());
-    Ok(Outcome {
-        rows,
-        weights: names.zip(weights).collect(),
-        validation,
-        chosen_by: asked.len(),
-        judged_by: test.len(),
-    })
+/// Chooses the weights of the blend on each user's last item of these, which must not hold the test's; the methods' settings stay.
+pub fn tune(
+    histories: &Histories,
+    attributes: &[Vec<u32>],
+    settings: &NextItemSettings,
+    told: &dyn Fn(&str),
+) -> Result<NextItemSettings, FitError> {
+    let (left, asked) = hold_out(histories);
+    let asked = thinned(asked, settings.chosen_by);
+    let fitted = fit(&left, attributes, settings, told)?;
+    let start = [("pairs", 1.0), ("transformer", 1.0)];
+    let weights = fitted.weights(&start, &asked, histories.items, AT, &worth);
+    told(&format!("chosen by {} questions: {weights:?}", asked.len()));
+    Ok(NextItemSettings { weights, ..settings.clone() })
 }
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::indexing_slicing)]
     use super::*;
+    use crate::protocol::next_item::rows;
 
-    /// After item n comes item n + 1 of a ring: every method finds it, and so does the blend; threads change nothing.
+    /// After item n comes item n + 1 of a ring: every method of sequences finds it, and so does the blend; threads change nothing.
     #[test]
     fn a_ring_is_learned_by_all() {
         let users = (0..80u32).map(|user| History::of_items((0..7).map(|at| (user + at) % 20).collect()));
-        let histories = Histories { items: 20, users: users.collect() };
-        let data = Sequences { histories, attributes: Vec::new(), items: (0..20).collect() };
+        let (train, asked) = hold_out(&Histories { items: 20, users: users.collect() });
         let settings = NextItemSettings {
             transformer: TransformerSettings {
                 dim: 8,
@@ -156,21 +148,25 @@ mod tests {
                 batch: 8,
                 learning_rate: 0.01,
                 dropout: 0.1,
-                ..Default::default()
+                ..TransformerSettings::default()
             },
             networks: 2,
-            ease: vec![EaseSettings { ridge: 1.0, ..Default::default() }],
-            ..Default::default()
+            ..NextItemSettings::default()
         };
         let run = |threads: usize| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-            pool.install(|| evaluate(&data, &settings, &|_| ()).unwrap())
+            pool.install(|| {
+                let tuned = tune(&train, &[], &settings, &|_| ()).unwrap();
+                let found = fit(&train, &[], &tuned, &|_| ()).unwrap().lists(&tuned.weights, &asked, 20, AT);
+                (tuned, found)
+            })
         };
         let (one, two) = (run(1), run(2));
         assert_eq!(one, two);
-        let ndcg =
-            |model: &str| one.rows.iter().find(|row| row.model == model && row.metric == "ndcg@10").unwrap().value;
-        assert!(ndcg("pairs") > 0.9 && ndcg("transformer") > 0.9 && ndcg("blend") > 0.9, "{:?}", one.rows);
-        assert_eq!((one.chosen_by, one.judged_by), (80, 80));
+        for (name, lists) in one.1.iter().filter(|(name, _)| ["pairs", "transformer", "blend"].contains(&name.as_str()))
+        {
+            let rows = rows(name, &asked, lists, 20, 1);
+            assert!(rows[0].metric == "ndcg@10" && rows[0].value > 0.9, "{rows:?}");
+        }
     }
 }
