@@ -82,4 +82,13 @@ pub trait Scorer: Sync {
     /// stands in it before does not matter. `who` is the number of the user in the histories that were learned from, if there is one;
     /// `history` is what is known of the user now.
     fn score(&self, who: Option<usize>, history: &History, scores: &mut [f32]);
+
+    /// The scores of several users, one after the other in `scores`: a method whose tables are larger than the caches reads them once for
+    /// all. Says what [`Scorer::score`] says, but for the last bits.
+    fn score_all(&self, users: &[(Option<usize>, &History)], scores: &mut [f32]) {
+        let items = scores.len() / users.len().max(1);
+        for ((who, history), scores) in users.iter().zip(scores.chunks_exact_mut(items.max(1))) {
+            self.score(*who, history, scores);
+        }
+    }
 }

@@ -185,18 +185,33 @@ fn orthonormal(mut block: Vec<f32>, wide: usize) -> Result<Vec<f32>, NotFound> {
     Ok(block)
 }
 
-impl Scorer for Spectrum {
-    fn score(&self, _: Option<usize>, history: &History, scores: &mut [f32]) {
+impl Spectrum {
+    fn query(&self, history: &History, query: &mut [f32]) {
         let mut own: Vec<u32> = history.items().collect();
         own.sort_unstable();
         own.dedup();
-        let mut query = vec![0.0f32; self.rank];
         for item in own {
             let from = item as usize * self.rank;
-            axpy(1.0, self.spoken.get(from..from + self.rank).unwrap_or_default(), &mut query);
+            axpy(1.0, self.spoken.get(from..from + self.rank).unwrap_or_default(), query);
         }
-        for (score, row) in scores.iter_mut().zip(self.reached.chunks_exact(self.rank)) {
-            *score = endcap_kernels::dot::dot(row, &query);
+    }
+}
+
+impl Scorer for Spectrum {
+    fn score(&self, who: Option<usize>, history: &History, scores: &mut [f32]) {
+        self.score_all(&[(who, history)], scores);
+    }
+
+    fn score_all(&self, users: &[(Option<usize>, &History)], scores: &mut [f32]) {
+        let mut queries = vec![0.0; users.len() * self.rank];
+        for ((_, history), query) in users.iter().zip(queries.chunks_exact_mut(self.rank)) {
+            self.query(history, query);
+        }
+        let items = scores.len() / users.len().max(1);
+        let mut found = Vec::new();
+        linear(&queries, &self.reached, &[], users.len(), self.rank, items, false, &mut found);
+        for (score, found) in scores.iter_mut().zip(found) {
+            *score = found;
         }
     }
 }

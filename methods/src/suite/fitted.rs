@@ -2,9 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use crate::blend::{Blend, Part, Question, Scale, Worth, choose};
-use crate::protocol::lists;
-use crate::{Scorer, Unseen};
+use endcap_kernels::dot::axpy;
+use rayon::prelude::*;
+
+use crate::blend::{Part, Question, Scale, Worth, choose};
+use crate::unseen::leave_out;
+use crate::{History, Scorer, Ties, Unseen, top};
+
+/// Questions that are asked together.
+const GROUP: usize = 16;
 
 /// A method could not be fitted.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -35,7 +41,7 @@ impl Fitted {
         self.methods.iter().map(|(name, scorer)| (name.as_str(), Unseen(scorer.as_ref()))).collect()
     }
 
-    /// The lists of each method alone, and of the blend by these weights, which comes last.
+    /// The lists of each method alone, and of the blend by these weights, which comes last. Each method is asked once.
     pub fn lists(
         &self,
         weights: &BTreeMap<String, f32>,
@@ -44,11 +50,34 @@ impl Fitted {
         at: usize,
     ) -> Vec<(String, Lists)> {
         let all = self.all();
-        let own = |(name, scorer): &(&str, Unseen<'_>)| ((*name).to_owned(), lists(scorer, questions, items, at));
-        let mut found: Vec<(String, Lists)> = all.iter().map(own).collect();
-        let blend = Blend { parts: parts(&all, |name| weights.get(name).copied().unwrap_or(0.0)) };
-        found.push(("blend".to_owned(), lists(&Unseen(&blend), questions, items, at)));
-        found
+        let weight = |name: &str| weights.get(name).copied().unwrap_or(0.0);
+        let best = |scores: &[f32]| top(scores, at, Ties::SmallerItem);
+        // By group of questions, then by method and the blend, then by question.
+        let groups: Vec<Vec<Lists>> = questions
+            .par_chunks(GROUP)
+            .map(|group| {
+                let users: Vec<(Option<usize>, &History)> =
+                    group.iter().map(|question| (question.who, &question.history)).collect();
+                let (mut own, mut blend) = (vec![0.0; group.len() * items], vec![0.0; group.len() * items]);
+                let mut found: Vec<Lists> = Vec::with_capacity(all.len() + 1);
+                for (name, scorer) in &all {
+                    scorer.score_all(&users, &mut own);
+                    found.push(own.chunks_exact(items.max(1)).map(best).collect());
+                    for (own, blend) in own.chunks_exact_mut(items.max(1)).zip(blend.chunks_exact_mut(items.max(1))) {
+                        Scale::Share.apply(own);
+                        axpy(weight(name), own, blend);
+                    }
+                }
+                for (question, scores) in group.iter().zip(blend.chunks_exact_mut(items.max(1))) {
+                    leave_out(&question.history, scores);
+                }
+                found.push(blend.chunks_exact(items.max(1)).map(best).collect());
+                found
+            })
+            .collect();
+        let names = all.iter().map(|(name, _)| (*name).to_owned()).chain(["blend".to_owned()]);
+        let of = |place: usize| groups.iter().filter_map(|group| group.get(place)).flatten().cloned().collect();
+        names.enumerate().map(|(place, name)| (name, of(place))).collect()
     }
 
     /// The weights that find most, from `start` on.
@@ -81,7 +110,6 @@ pub(super) fn thinned(questions: Vec<Question>, most: usize) -> Vec<Question> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::History;
 
     struct Fixed(Vec<f32>);
 

@@ -124,7 +124,7 @@ mod tests {
         assert_eq!(asked.len(), 30);
         for (name, lists) in &one.1 {
             let rows = rows(name, &asked, lists, 24, 1);
-            assert!(rows[0].metric == "recall@20" && rows[0].value > 0.99, "{rows:?}");
+            assert!(rows[1].metric == "ndcg@20" && rows[1].value > 0.99, "{rows:?}");
         }
     }
 }
