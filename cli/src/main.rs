@@ -29,6 +29,8 @@ enum Command {
     Evaluate(evaluate::EvaluateArgs),
     /// Hold an artifact against business scenarios, and sign it off where all come as expected
     Validate(validate::ValidateArgs),
+    /// Choose a published task's settings from what lies before its test
+    Tune(evaluate::TuneArgs),
     /// Serve an artifact on this machine: event log, predictor and router
     Serve(serve::ServeArgs),
     /// Let simulated customers of a generated shop ask, click, decline and buy at a router
@@ -83,6 +85,7 @@ async fn main() -> ExitCode {
         Command::Train(args) => train::train(args).await,
         Command::Evaluate(args) => evaluate::evaluate(args).await,
         Command::Validate(args) => validate::validate(args).await,
+        Command::Tune(args) => evaluate::tune(args).await,
         Command::Serve(args) => serve::serve(args).await.map(|()| 0),
         Command::Simulate(args) => simulate::simulate(args).await,
         Command::Demo(args) => demo::demo(args).await,
