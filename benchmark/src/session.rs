@@ -19,7 +19,7 @@ const FILES: &str = "a folder of the layout Sessions holds train.txt, test.txt a
 const PROTOCOL: &str = "after each click but the last of a test session the clicks so far are known; MRR and HR of the next click; \
 recall over all clicks that follow; NDCG over them with the first two ranks undiscounted and log2(rank) from there on; every item of \
 the training sessions is ranked; ties to the smaller item id; 95% intervals by bootstrap over questions (1,000 resamples); settings and \
-weights are chosen on the validation sessions, nothing is learned from them";
+weights are chosen on the newest training and validation sessions; what is asked has learned from the training sessions alone";
 
 /// Chooses settings from the training and the validation sessions. The test sessions are not opened.
 pub fn tune(data: &Path) -> Result<String, BenchmarkError> {

@@ -22,7 +22,7 @@ pub struct BoostSettings {
 
 impl Default for BoostSettings {
     fn default() -> Self {
-        Self { trees: 120, depth: 5, rate: 0.1, ridge: 1.0, least: 1.0 }
+        Self { trees: 150, depth: 6, rate: 0.1, ridge: 1.0, least: 2.0 }
     }
 }
 

@@ -13,7 +13,7 @@ use crate::{Histories, History, Scorer, Ties, top};
 const DEPTH: usize = 60;
 /// One question in so many tells when to stop.
 const STOP_BY: usize = 5;
-const PATIENCE: usize = 25;
+const PATIENCE: usize = 15;
 
 /// How items are had again, by item.
 #[derive(Clone, Debug, Default)]
@@ -54,7 +54,7 @@ pub struct Views<'a> {
 }
 
 /// Columns that do not come from the methods.
-const FACTS: usize = 7;
+const FACTS: usize = 9;
 
 impl<'a> Views<'a> {
     /// `histories` is what the methods were fitted on.
@@ -80,18 +80,26 @@ impl<'a> Views<'a> {
         chosen.dedup();
         let baskets = history.baskets.len() as f32;
         let size = history.items().count() as f32 / baskets.max(1.0);
-        // How often the user had an item, and how many baskets ago at last.
-        let mut had: HashMap<u32, (f32, f32)> = HashMap::new();
+        // How often the user had an item, and how many baskets ago at last and at first.
+        let mut had: HashMap<u32, (f32, f32, f32)> = HashMap::new();
+        let mut all = 0.0f32;
         for (ago, basket) in history.baskets.iter().rev().enumerate() {
             for item in distinct(&basket.items) {
-                had.entry(item).or_insert((0.0, ago as f32)).0 += 1.0;
+                let had = had.entry(item).or_insert((0.0, ago as f32, 0.0));
+                had.0 += 1.0;
+                had.2 = ago as f32;
+                all += 1.0;
             }
         }
         let kinds = had.len() as f32;
+        let repeats = 1.0 - kinds / all.max(1.0);
         let row = |item: &u32| -> Vec<f32> {
-            let (times, ago) = had.get(item).copied().unwrap_or((0.0, 1000.0));
+            let (times, ago, first) = had.get(item).copied().unwrap_or((0.0, 1000.0, 1000.0));
             let again = self.again.rate.get(*item as usize).copied().unwrap_or(0.0);
-            let facts: [f32; FACTS] = [times, ago, times / baskets.max(1.0), again, baskets, size, kinds];
+            // Baskets since the last time over the usual ones between two times; 0 where there was no second time.
+            let due = if times > 1.0 { (ago + 1.0) * (times - 1.0) / (first - ago).max(1.0) } else { 0.0 };
+            let share = times / baskets.max(1.0);
+            let facts: [f32; FACTS] = [times, ago, share, due, again, baskets, size, kinds, repeats];
             said.iter().map(|scores| scores.get(*item as usize).copied().unwrap_or(0.0)).chain(facts).collect()
         };
         let features = chosen.iter().flat_map(row).collect();
@@ -124,48 +132,53 @@ impl Scorer for Learned<'_> {
     }
 }
 
-/// Learns a ranker. One question in five is not learned from: it tells by `worth` of its list of `at` how many trees to keep.
-pub fn learn(
-    views: &Views<'_>,
-    questions: &[Question],
-    items: usize,
-    at: usize,
-    settings: BoostSettings,
-    worth: crate::blend::Worth<'_>,
-) -> Boosted {
-    let of = |question: &Question| views.of(question.who, &question.history, items);
-    let (held, taught): (Vec<_>, Vec<_>) = questions.iter().enumerate().partition(|(at, _)| at % STOP_BY == 0);
-    let mut lists = Lists { features: vec![Vec::new(); views.width()], ..Lists::default() };
-    let taught: Vec<_> = taught.par_iter().map(|(_, question)| (of(question), &question.targets)).collect();
-    for ((candidates, features), targets) in taught {
-        let found = candidates.iter().filter(|item| targets.contains(item)).count();
-        if found == 0 {
+/// A list that is not learned from: its features, what its candidates should get, and what they have so far.
+struct Held {
+    features: Vec<f32>,
+    share: Vec<f32>,
+    sums: Vec<f32>,
+}
+
+impl Held {
+    /// Mean log-likelihood of its targets. Adds what the newest tree says.
+    fn likelihood(&mut self, fitted: &Boosted, width: usize) -> f64 {
+        for (sum, features) in self.sums.iter_mut().zip(self.features.chunks(width)) {
+            *sum += fitted.newest(features);
+        }
+        let all: f64 = self.sums.iter().map(|sum| f64::from(*sum).exp()).sum();
+        let targets = self.share.iter().zip(&self.sums).filter(|(share, _)| **share > 0.0);
+        targets.map(|(share, sum)| f64::from(*share) * (f64::from(*sum) - all.ln())).sum()
+    }
+}
+
+/// Learns a ranker from questions. One in five is not learned from: the likelihood of its targets tells how many trees to keep.
+pub fn learn(views: &Views<'_>, questions: &[Question], items: usize, settings: BoostSettings) -> Boosted {
+    let width = views.width();
+    let of = |(at, question): (usize, &Question)| {
+        let (candidates, features) = views.of(question.who, &question.history, items);
+        let found = candidates.iter().filter(|item| question.targets.contains(item)).count();
+        let share = |item: &u32| if question.targets.contains(item) { 1.0 / found as f32 } else { 0.0 };
+        let share: Vec<f32> = candidates.iter().map(share).collect();
+        (found > 0).then_some((at, features, share))
+    };
+    let all: Vec<_> = questions.par_iter().enumerate().filter_map(of).collect();
+    let mut lists = Lists { features: vec![Vec::new(); width], ..Lists::default() };
+    let mut held: Vec<Held> = Vec::new();
+    for (at, features, share) in all {
+        if at % STOP_BY == 0 {
+            held.push(Held { features, sums: vec![0.0; share.len()], share });
             continue;
         }
-        for (item, row) in candidates.iter().zip(features.chunks(views.width())) {
+        for row in features.chunks(width) {
             for (column, value) in lists.features.iter_mut().zip(row) {
                 column.push(*value);
             }
-            lists.share.push(if targets.contains(item) { 1.0 / found as f32 } else { 0.0 });
         }
+        lists.share.extend(share);
         lists.ends.push(lists.share.len());
     }
-    let held: Vec<_> = held.par_iter().map(|(_, question)| (of(question), &question.targets)).collect();
-    let mut sums: Vec<Vec<f32>> = held.iter().map(|((candidates, _), _)| vec![0.0; candidates.len()]).collect();
     let mut judge = |fitted: &Boosted| {
-        let values: Vec<f64> = held
-            .par_iter()
-            .zip(&mut sums)
-            .map(|(((candidates, features), targets), sums)| {
-                for (sum, features) in sums.iter_mut().zip(features.chunks(views.width())) {
-                    *sum += fitted.newest(features);
-                }
-                let best = top(sums, at, Ties::SmallerItem);
-                let list: Vec<u32> =
-                    best.into_iter().filter_map(|place| candidates.get(place as usize).copied()).collect();
-                worth(&list, targets)
-            })
-            .collect();
+        let values: Vec<f64> = held.par_iter_mut().map(|list| list.likelihood(fitted, width)).collect();
         crate::measure::mean(&values)
     };
     Boosted::fit(&lists, settings, PATIENCE, &mut judge)

@@ -25,9 +25,9 @@ pub struct SessionKnnSettings {
 }
 
 impl Default for SessionKnnSettings {
-    /// As published for the small example of Serenade.
+    /// As the configuration that Serenade's example ships with.
     fn default() -> Self {
-        Self { newest: 1502, neighbours: 288, last: 4, idf: 1.0, match_decay: 0.1, length_quantile: 0.995 }
+        Self { newest: 500, neighbours: 50, last: 2, idf: 1.0, match_decay: 0.1, length_quantile: 0.995 }
     }
 }
 
@@ -160,7 +160,7 @@ mod tests {
 
     #[test]
     fn neighbours_and_scores_by_hand() {
-        let fitted = fit(SessionKnnSettings { idf: 0.0, ..Default::default() });
+        let fitted = fit(SessionKnnSettings { idf: 0.0, last: 4, ..Default::default() });
         // Item 1 is the newest (weight 2/2), item 0 the one before (1/2): session 0 is 1.5 near, the others 1.
         assert_eq!(fitted.nearest(&[0, 1]), vec![(0, 1.5), (1, 1.0), (2, 1.0)]);
         let mut scores = vec![0.0; 6];

@@ -19,6 +19,8 @@ use crate::{Histories, Scorer};
 #[serde(deny_unknown_fields)]
 pub struct NextBasketSettings {
     pub popularity: PopularitySettings,
+    /// Popularity of late.
+    pub lately: PopularitySettings,
     pub personal: Recency,
     pub tifu: TifuSettings,
     pub upcf: UpCfSettings,
@@ -33,15 +35,23 @@ pub struct NextBasketSettings {
 
 impl Default for NextBasketSettings {
     fn default() -> Self {
-        let later = FollowsSettings { reach: 3, gap_decay: 0.7, last: 10, last_decay: 0.8, ..Default::default() };
+        let later = FollowsSettings {
+            reach: 3,
+            gap_decay: 0.7,
+            last: 10,
+            last_decay: 0.8,
+            discount: 0.2,
+            ..Default::default()
+        };
         Self {
-            popularity: PopularitySettings { decay: 0.5 },
+            popularity: PopularitySettings::default(),
+            lately: PopularitySettings { decay: 0.3 },
             personal: Recency::default(),
-            tifu: TifuSettings::default(),
+            tifu: TifuSettings { neighbours: 900, own: 0.1, ..TifuSettings::default() },
             upcf: UpCfSettings::default(),
-            next: FollowsSettings::default(),
+            next: FollowsSettings { discount: 0.2, ..FollowsSettings::default() },
             later,
-            weights: BTreeMap::from([("tifu".to_owned(), 1.0), ("later".to_owned(), 0.3)]),
+            weights: BTreeMap::from([("tifu".to_owned(), 1.0), ("upcf".to_owned(), 0.3), ("later".to_owned(), 0.3)]),
             ranker: BoostSettings::default(),
         }
     }
@@ -50,6 +60,7 @@ impl Default for NextBasketSettings {
 /// The fitted methods.
 pub struct NextBasketMethods {
     popularity: Popularity,
+    lately: Popularity,
     personal: Personal,
     tifu: TifuKnn,
     crowd: TifuKnn,
@@ -63,6 +74,7 @@ impl NextBasketMethods {
         let tifu = TifuKnn::fit(histories, settings.tifu);
         Self {
             popularity: Popularity::fit(histories, settings.popularity),
+            lately: Popularity::fit(histories, settings.lately),
             personal: Personal { recency: settings.personal },
             crowd: tifu.with(TifuSettings { own: 0.0, ..settings.tifu }),
             tifu,
@@ -76,6 +88,7 @@ impl NextBasketMethods {
     pub fn all(&self) -> Vec<Named<'_>> {
         vec![
             ("popularity", &self.popularity),
+            ("lately", &self.lately),
             ("personal", &self.personal),
             ("tifu", &self.tifu),
             ("crowd", &self.crowd),
@@ -104,7 +117,7 @@ impl NextBasketMethods {
 pub fn learn_ranker(histories: &Histories, settings: &NextBasketSettings) -> Boosted {
     let (left, questions) = hold_out(histories);
     let methods = NextBasketMethods::fit(&left, settings);
-    learn(&methods.views(&left), &questions, histories.items, AT, settings.ranker, &worth)
+    learn(&methods.views(&left), &questions, histories.items, settings.ranker)
 }
 
 /// One question in so many is asked while single methods are tuned.
@@ -135,9 +148,11 @@ pub fn tune(histories: &Histories) -> NextBasketSettings {
 }
 
 fn recencies() -> impl Iterator<Item = Recency> {
-    [(7, 0.9, 0.7), (7, 0.9, 0.9), (20, 1.0, 0.8), (20, 1.0, 0.9), (20, 1.0, 0.6)]
-        .into_iter()
-        .map(|(groups, within_decay, group_decay)| Recency { groups, within_decay, group_decay })
+    [(7, 0.9, 0.7), (7, 0.9, 0.9), (20, 1.0, 0.8)].into_iter().map(|(groups, within_decay, group_decay)| Recency {
+        groups,
+        within_decay,
+        group_decay,
+    })
 }
 
 /// The vectors first, then how neighbours are found and weigh.
@@ -145,14 +160,15 @@ fn tune_tifu(left: &Histories, value: &dyn Fn(&dyn Scorer) -> f64) -> Option<Tif
     let mut found: Option<(f64, TifuSettings)> = None;
     for recency in recencies() {
         let fitted = TifuKnn::fit(left, TifuSettings { recency, ..TifuSettings::default() });
-        let ways = [Nearness::Cosine, Nearness::Euclidean].into_iter().flat_map(|nearness| {
-            [(300, 0.7), (300, 0.3), (900, 0.3), (900, 0.1)].map(|(neighbours, own)| TifuSettings {
-                recency,
-                neighbours,
-                nearness,
-                own,
-            })
-        });
+        let ways = [
+            (Nearness::Cosine, 900, 0.3),
+            (Nearness::Euclidean, 300, 0.7),
+            (Nearness::Euclidean, 300, 0.3),
+            (Nearness::Euclidean, 300, 0.15),
+            (Nearness::Euclidean, 900, 0.2),
+            (Nearness::Euclidean, 900, 0.1),
+        ];
+        let ways = ways.map(|(nearness, neighbours, own)| TifuSettings { recency, neighbours, nearness, own });
         for settings in ways {
             let value = value(&fitted.with(settings));
             if found.is_none_or(|(best, _)| value > best) {
@@ -164,7 +180,7 @@ fn tune_tifu(left: &Histories, value: &dyn Fn(&dyn Scorer) -> f64) -> Option<Tif
 }
 
 fn upcfs() -> impl Iterator<Item = UpCfSettings> {
-    let tried = [(5, 0.25, 5.0), (5, 0.5, 2.0), (5, 0.25, 2.0), (5, 0.5, 1.0), (100, 0.5, 2.0), (2, 0.5, 2.0)];
+    let tried = [(5, 0.25, 5.0), (5, 0.5, 2.0), (5, 0.5, 3.0), (20, 0.5, 2.0), (5, 0.7, 2.0)];
     tried.into_iter().map(|(recency, asymmetry, locality)| UpCfSettings {
         recency,
         asymmetry,
@@ -174,7 +190,7 @@ fn upcfs() -> impl Iterator<Item = UpCfSettings> {
 }
 
 fn follows(reach: usize, gap_decay: f32, last: usize, last_decay: f32) -> impl Iterator<Item = FollowsSettings> {
-    [(10.0, 0.0), (50.0, 0.0), (10.0, 0.2)].into_iter().map(move |(shrinkage, discount)| FollowsSettings {
+    [(10.0, 0.0), (10.0, 0.2), (10.0, 0.4)].into_iter().map(move |(shrinkage, discount)| FollowsSettings {
         steps: Steps::Baskets,
         reach,
         gap_decay,

@@ -43,7 +43,7 @@ impl Default for SessionSettings {
     fn default() -> Self {
         Self {
             knn: SessionKnnSettings::default(),
-            tuned_knn: SessionKnnSettings::default(),
+            tuned_knn: SessionKnnSettings { newest: 1500, neighbours: 300, last: 4, ..SessionKnnSettings::default() },
             next: NEXT,
             later: FollowsSettings { reach: 10, gap_decay: 0.7, last: 3, last_decay: 0.5, ..NEXT },
             clicked: Clicked::default(),
@@ -91,16 +91,30 @@ impl SessionMethods {
     }
 }
 
-/// Chooses settings and weights by sessions that are not learned from; nothing else is looked at. The published settings stay.
+/// Share of the sessions that settings are chosen by.
+const HELD: usize = 10;
+
+/// The newest sessions, to choose by, and the older ones, to learn from while choosing. All sessions for validation are among the
+/// newest: alone they are too few to tell settings apart.
+fn hold_out(sessions: &Histories, valid: &[History]) -> (Histories, Vec<History>) {
+    let mut all: Vec<History> = sessions.users.iter().chain(valid).cloned().collect();
+    let time = |session: &History| session.baskets.iter().filter_map(|basket| basket.at).max();
+    all.sort_by_key(time);
+    let held = all.split_off(all.len() - (all.len() / HELD).max(valid.len()).min(all.len()));
+    (Histories { items: sessions.items, users: all }, held)
+}
+
+/// Chooses settings and weights by the newest sessions before the test; nothing else is looked at. The published settings stay.
 pub fn tune(sessions: &Histories, valid: &[History]) -> SessionSettings {
-    let asked = questions(valid);
+    let (older, held) = hold_out(sessions, valid);
+    let (sessions, asked) = (&older, questions(&held));
     let items = sessions.items;
     let worth = |list: &[u32], targets: &[u32]| reciprocal_rank(list, targets);
     let value = |scorer: &dyn Scorer| worth_of(scorer, &asked, items, AT, &worth);
     let mut settings = SessionSettings::default();
     // One setting after the other.
     let base = settings.tuned_knn;
-    let lasts = [4, 2, 6, 10].map(|last| SessionKnnSettings { last, ..base });
+    let lasts = [2, 3, 4, 6, 10].map(|last| SessionKnnSettings { last, ..base });
     settings.tuned_knn = best(lasts, |tried| value(&SessionKnn::fit(sessions, tried))).unwrap_or(base);
     let base = settings.tuned_knn;
     let idfs = [1.0, 0.0, 0.5, 2.0].map(|idf| SessionKnnSettings { idf, ..base });
@@ -109,7 +123,7 @@ pub fn tune(sessions: &Histories, valid: &[History]) -> SessionSettings {
     let decays = [0.1, 0.2, 0.3].map(|match_decay| SessionKnnSettings { match_decay, ..base });
     settings.tuned_knn = best(decays, |tried| value(&SessionKnn::fit(sessions, tried))).unwrap_or(base);
     let base = settings.tuned_knn;
-    let sizes = [(1502, 288), (500, 100), (1502, 1000), (5000, 1000)];
+    let sizes = [(500, 50), (500, 100), (1500, 300), (5000, 1000)];
     let sizes = sizes.map(|(newest, neighbours)| SessionKnnSettings { newest, neighbours, ..base });
     settings.tuned_knn = best(sizes, |tried| value(&SessionKnn::fit(sessions, tried))).unwrap_or(base);
     let sure = [(1.0, 0.0), (5.0, 0.0), (20.0, 0.0), (1.0, 0.3)];
@@ -140,6 +154,14 @@ pub fn tune(sessions: &Histories, valid: &[History]) -> SessionSettings {
 mod tests {
     use super::*;
     use crate::protocol::{lists, session};
+
+    #[test]
+    fn the_newest_sessions_are_held_out() {
+        let at = |at: i64| History { baskets: vec![crate::Basket { items: vec![at as u32], at: Some(at) }] };
+        let sessions = Histories { items: 30, users: (0..19).map(at).collect() };
+        let (older, held) = hold_out(&sessions, &[at(20)]);
+        assert_eq!((older.users.len(), held), (18, vec![at(18), at(20)]));
+    }
 
     #[test]
     fn tuning_finds_what_follows_and_repeats() {
