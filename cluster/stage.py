@@ -5,6 +5,7 @@ import pathlib
 import shutil
 import subprocess
 import time
+import urllib.error
 import urllib.request
 
 from . import settings
@@ -137,6 +138,18 @@ def ask(url, question, timeout_s=5):
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     with opener.open(request, timeout=timeout_s) as answer:
         return json.loads(answer.read())
+
+
+def ask_patiently(url, question, for_s=10):
+    """As an OMS that tries again while nobody listens: kube-proxy follows a pod that has become ready within seconds."""
+    end = time.monotonic() + for_s
+    while True:
+        try:
+            return ask(url, question)
+        except urllib.error.URLError as error:
+            if not isinstance(error.reason, ConnectionRefusedError) or time.monotonic() > end:
+                raise
+            time.sleep(0.2)
 
 
 def get(url, timeout_s=5):

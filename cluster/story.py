@@ -8,7 +8,7 @@ import time
 
 from . import settings
 from .settings import Failed, programs
-from .stage import MODEL, SHOP, SYSTEM, Claims, Customers, Kubectl, Store, ask, condition, get, tool
+from .stage import MODEL, SHOP, SYSTEM, Claims, Customers, Kubectl, Store, ask, ask_patiently, condition, get, tool
 
 RATE = 8
 PATIENCE_S = 600
@@ -140,7 +140,7 @@ class Story:
         self.claims.check("shop-v1 serves everybody", model["status"].get("activeVersion") == f"{MODEL}-v1")
         address = self.admin.json("get", "service", MODEL, "-n", SHOP)["spec"]["clusterIP"]
         self.url = f"http://{address}"
-        answer = ask(self.url, {"placement": "order_entry", "session_id": "first", "cart": [], "limit": 5})
+        answer = ask_patiently(self.url, {"placement": "order_entry", "session_id": "first", "cart": [], "limit": 5})
         tell(f"an OMS asks {model['status']['url']}:")
         for item in answer["items"]:
             tell(f"  {item['rank']}. {item['name'][:40]:<40} {item['kind']:<12} {item['reason']['text']}")

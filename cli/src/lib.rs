@@ -13,5 +13,6 @@ pub mod simulate;
 pub mod stack;
 pub mod train;
 pub mod up;
+pub mod validate;
 mod web;
 pub mod world;

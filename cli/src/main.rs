@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use endcap::{children, client, demo, evaluate, serve, simulate, train, up, world};
+use endcap::{children, client, demo, evaluate, serve, simulate, train, up, validate, world};
 
 #[derive(Debug, Parser)]
 #[command(
@@ -27,6 +27,10 @@ enum Command {
     Train(train::TrainArgs),
     /// Measure on a hidden test period how good what would be learned from this data is
     Evaluate(evaluate::EvaluateArgs),
+    /// Hold an artifact against business scenarios, and sign it off where all come as expected
+    Validate(validate::ValidateArgs),
+    /// Choose a published task's settings from what lies before its test
+    Tune(evaluate::TuneArgs),
     /// Serve an artifact on this machine: event log, predictor and router
     Serve(serve::ServeArgs),
     /// Let simulated customers of a generated shop ask, click, decline and buy at a router
@@ -80,6 +84,8 @@ async fn main() -> ExitCode {
         Command::Data(DataCommand::Sql(passed)) => pass("sql", passed).await,
         Command::Train(args) => train::train(args).await,
         Command::Evaluate(args) => evaluate::evaluate(args).await,
+        Command::Validate(args) => validate::validate(args).await,
+        Command::Tune(args) => evaluate::tune(args).await,
         Command::Serve(args) => serve::serve(args).await.map(|()| 0),
         Command::Simulate(args) => simulate::simulate(args).await,
         Command::Demo(args) => demo::demo(args).await,

@@ -41,7 +41,7 @@ pub async fn serve(args: ServeArgs) -> Result<()> {
 }
 
 /// Business rules from a file: a RecommenderModel, or what stands under its `spec.recommendation`.
-fn read_policy(path: &std::path::Path) -> Result<serde_json::Value> {
+pub(crate) fn read_policy(path: &std::path::Path) -> Result<serde_json::Value> {
     let text =
         std::fs::read_to_string(path).with_context(|| format!("failed to read the policy {}", path.display()))?;
     let yaml: serde_json::Value =

@@ -21,6 +21,7 @@ pub mod promotion_policy;
 pub mod reasons;
 pub mod recommender_model;
 pub mod schema;
+pub mod sign_off;
 pub mod validate;
 
 pub use experiment::{Experiment, ExperimentSpec};
@@ -29,4 +30,5 @@ pub use model_version::{ModelVersion, ModelVersionSpec};
 pub use promotion_policy::{PromotionPolicy, PromotionPolicySpec};
 pub use recommender_model::{RecommenderModel, RecommenderModelSpec};
 pub use schema::crd;
-pub use validate::{Violation, apply_defaults, validate};
+pub use sign_off::SignOff;
+pub use validate::{Violation, apply_defaults, nearest, validate};

@@ -49,6 +49,7 @@ pub mod reason {
     pub const TRAINING_FAILED: &str = "TrainingFailed";
     pub const ARTIFACT_CORRUPT: &str = "ArtifactCorrupt";
     pub const GATE_FAILED: &str = "GateFailed";
+    pub const SIGN_OFF_MISSING: &str = "SignOffMissing";
     pub const DEADLINE_EXCEEDED: &str = "DeadlineExceeded";
     pub const TRAFFIC_NOT_SYNCED: &str = "TrafficNotSynced";
 
@@ -113,6 +114,8 @@ pub mod annotation {
     pub const PIN: &str = "endcap.dev/pin";
     /// `"true"` deletes a version without deleting its data.
     pub const FORCE_DELETE: &str = "endcap.dev/force-delete";
+    /// Of a version: what `endcap validate --sign-off-by` wrote.
+    pub const SIGN_OFF: &str = "endcap.dev/sign-off";
     /// Who asked for the promotion.
     pub const PROMOTED_BY: &str = "endcap.dev/promoted-by";
 }

@@ -8,7 +8,7 @@ use endcap_crds::model_version::status::VersionPhase;
 use endcap_crds::{Experiment, ModelVersion, RecommenderModel};
 use endcap_dataplane::objects as seen;
 use endcap_dataplane::{integrity, outcome};
-use endcap_operator_core::observed::{Arm, Dataset, Observed, Policy, Release, Training};
+use endcap_operator_core::observed::{Arm, Dataset, Observed, Policy, Release, Router, Training};
 use endcap_routing::table::{Envelope, Table};
 use jiff::Timestamp;
 use kube::ResourceExt;
@@ -96,7 +96,7 @@ pub fn observe(cx: &Context, key: &Key, seen: &Seen, memory: &mut Memory) -> Obs
             .collect(),
         trainings,
         arms: arms(seen, namespace),
-        routers: memory.routers.clone(),
+        routers: routers(seen, memory),
         table: memory.table.as_ref().map(|(table, _)| table.clone()),
         counters: memory.counters.clone(),
         insights: memory.insights.clone(),
@@ -138,6 +138,13 @@ fn kept_table(cx: &Context, seen: &Seen, model: &str) -> Option<(Table, String)>
             None
         }
     }
+}
+
+/// Routers as they said, and whether their Service sends them requests already: it does once their pod is ready.
+fn routers(seen: &Seen, memory: &Memory) -> Vec<Router> {
+    let in_service = |name: &str| seen.pods.iter().any(|pod| pod.name == name && pod.is_ready);
+    let known = memory.routers.iter().cloned();
+    known.map(|router| Router { in_service: in_service(&router.name), ..router }).collect()
 }
 
 /// Predictors by version. Routers find them by the name of their Service, which outlives every pod.

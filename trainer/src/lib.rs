@@ -25,11 +25,11 @@ pub mod progress;
 mod publish;
 pub mod ranker;
 mod report;
-pub mod rules;
 mod train;
 pub mod tune;
 mod versions;
 
+pub use endcap_methods::rules;
 pub use error::TrainError;
 pub use options::{Architecture, Hyper, TrainOptions};
 pub use publish::{CARD_FILE, RUN_FILE};

@@ -680,6 +680,11 @@ export interface components {
                      * @default false
                      */
                     requireSameDataset?: boolean;
+                    /** @description A version needs a person's word, too: the annotation endcap.dev/sign-off, with what endcap validate --sign-off-by wrote of its artifact. {} takes a sign-off by any scenarios. */
+                    signOff?: {
+                        /** @description SHA-256 of the scenario file that must have passed; any when left out. */
+                        scenariosSha256?: string;
+                    };
                     /**
                      * @description The split of the evaluation that min and max are held against: validation, the newest orders, which the evaluated model had not seen.
                      * @default validation

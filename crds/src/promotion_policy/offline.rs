@@ -4,7 +4,7 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::common::text::{DecimalText, DnsLabel, Identifier, MetricName};
+use crate::common::text::{DecimalText, DnsLabel, Identifier, MetricName, Sha256Text};
 
 /// What a version must show in its evaluation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -20,6 +20,18 @@ pub struct Offline {
     pub gates: Vec<OfflineGate>,
     /// Refuse a version where maxRegressionPercent cannot be judged because too few orders came after the active version was trained. Otherwise it passes with a word about it, and the canary decides.
     pub require_same_dataset: bool,
+    /// A version needs a person's word, too: the annotation endcap.dev/sign-off, with what endcap validate --sign-off-by wrote of its artifact. {} takes a sign-off by any scenarios.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sign_off: Option<SignOffGate>,
+}
+
+/// Which sign-off a version needs.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct SignOffGate {
+    /// SHA-256 of the scenario file that must have passed; any when left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scenarios_sha256: Option<Sha256Text>,
 }
 
 impl Default for Offline {
@@ -34,6 +46,7 @@ impl Default for Offline {
                 max_regression_percent: Some("1".into()),
             }],
             require_same_dataset: false,
+            sign_off: None,
         }
     }
 }

@@ -7,6 +7,7 @@ mod cel;
 pub(crate) mod defaults;
 mod identity;
 mod nearest;
+pub use nearest::nearest;
 mod structure;
 
 use serde_json::Value;

@@ -1,7 +1,7 @@
 //! Finds the name that was probably meant.
 
 /// The candidate that is nearest to `word`, if it is near enough to be a slip of the pen.
-pub(super) fn nearest<'a>(word: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+pub fn nearest<'a>(word: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let limit = (word.chars().count() / 3).max(1);
     candidates
         .map(|candidate| (distance(word, candidate), candidate))

@@ -237,12 +237,18 @@ fn integrity(cx: &mut Deciding<'_>) {
 
 fn said(cx: &Deciding<'_>, missing: Option<&String>, newest: Option<&str>) -> Vec<Said> {
     let status = &cx.plan.status;
-    let ready_routers = cx.seen.routers.iter().filter(|router| router.ready && router.revision.is_some()).count();
+    let ready_routers = cx.seen.routers.iter().filter(|router| router.in_service && router.revision.is_some()).count();
     let arm = cx.active().map(|active| cx.seen.arm(active)).unwrap_or_default();
     let ready = match cx.active() {
         None => Said::new(condition::READY, false, reason::NO_VERSION_YET, "no version serves yet"),
         Some(_) if ready_routers == 0 => {
-            Said::new(condition::READY, false, reason::ROUTER_UNAVAILABLE, "no router answers")
+            let running = cx.seen.routers.iter().filter(|router| router.ready).count();
+            let why = if running == 0 {
+                "no router answers".to_owned()
+            } else {
+                format!("{running} routers run, none of them is ready for requests")
+            };
+            Said::new(condition::READY, false, reason::ROUTER_UNAVAILABLE, why)
         }
         Some(active) if arm.ready == 0 => Said::new(
             condition::READY,

@@ -72,6 +72,8 @@ pub struct Version {
     pub created_at: Timestamp,
     pub deleting: bool,
     pub pinned: bool,
+    /// What the annotation `endcap.dev/sign-off` holds.
+    pub sign_off: Option<String>,
     pub spec: ModelVersionSpec,
     pub status: ModelVersionStatus,
 }
@@ -159,6 +161,8 @@ pub struct Router {
     pub name: String,
     /// It answers; one that does not is not waited for.
     pub ready: bool,
+    /// Requests are sent to it: it takes part in the stable Service.
+    pub in_service: bool,
     /// What it says is in effect.
     pub revision: Option<u64>,
     pub hash: Option<String>,

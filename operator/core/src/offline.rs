@@ -1,9 +1,10 @@
 //! Offline gates: what a version must show in its evaluation before it takes any traffic, on the same data as the active version.
 
+use endcap_crds::SignOff;
 use endcap_crds::model_version::status::{Metric, ModelVersionStatus, VersionPhase};
 use endcap_crds::promotion_policy::PromotionPolicySpec;
-use endcap_crds::promotion_policy::offline::OfflineGate;
-use endcap_crds::reasons::{condition, event, reason};
+use endcap_crds::promotion_policy::offline::{OfflineGate, SignOffGate};
+use endcap_crds::reasons::{annotation, condition, event, reason};
 
 use crate::conditions::{self, Said};
 use crate::decide::Deciding;
@@ -20,12 +21,17 @@ pub fn judge(cx: &mut Deciding<'_>) {
             continue;
         }
         let was = conditions::find(&status.conditions, condition::GATES_PASSED).map(|one| one.status == "True");
-        let verdict = verdict(&cx.policy, version, status);
-        let (is_passed, text) = match verdict {
-            Ok(text) => (true, text),
-            Err(text) => (false, text),
+        // Nobody is asked about what serves everybody, or did: that has been decided.
+        let served = cx.active() == Some(version.name.as_str()) || crate::target::is_restorable(cx, &version.name);
+        let (why, text) = match verdict(&cx.policy, version, status) {
+            Err(text) => (reason::GATE_FAILED, text),
+            Ok(figures) => match cx.policy.offline.sign_off.as_ref().map(|gate| signed_off(gate, version, status)) {
+                Some(Err(text)) if !served => (reason::SIGN_OFF_MISSING, text),
+                Some(Ok(text)) => ("GatesPassed", format!("{figures}; {text}")),
+                _ => ("GatesPassed", figures),
+            },
         };
-        let why = if is_passed { "GatesPassed" } else { reason::GATE_FAILED };
+        let is_passed = why == "GatesPassed";
         if let Some(status) = cx.plan.versions.get_mut(&version.name) {
             let said = Said::new(condition::GATES_PASSED, is_passed, why, text.clone());
             conditions::set(&mut status.conditions, &said, version.generation, cx.now);
@@ -33,6 +39,9 @@ pub fn judge(cx: &mut Deciding<'_>) {
         if was != Some(is_passed) {
             if is_passed {
                 cx.plan.say(About::Version(version.name.clone()), event::GATE_PASSED, text);
+            } else if why == reason::SIGN_OFF_MISSING {
+                // It waits for a person; nothing is wrong with it.
+                cx.plan.say(About::Version(version.name.clone()), event::HELD, text);
             } else {
                 cx.plan.warn(About::Version(version.name.clone()), event::VERSION_REJECTED, text);
                 if was.is_none() {
@@ -69,6 +78,37 @@ fn verdict(policy: &PromotionPolicySpec, version: &Version, status: &ModelVersio
         passed.push(held_against(gate, own, compared(gate, status), version, offline.require_same_dataset)?);
     }
     Ok(if passed.is_empty() { "the policy has no offline gates".to_owned() } else { passed.join("; ") })
+}
+
+/// Whether a person has signed off this very artifact, and what is to be done if not.
+fn signed_off(gate: &SignOffGate, version: &Version, status: &ModelVersionStatus) -> Result<String, String> {
+    let name = &version.name;
+    let Some(text) = &version.sign_off else {
+        return Err(format!(
+            "{name} waits for a sign-off: run endcap validate with --sign-off-by, and put what it wrote into the annotation {} of {name}",
+            annotation::SIGN_OFF
+        ));
+    };
+    let signed = SignOff::read(text).map_err(|error| {
+        format!(
+            "the annotation {} of {name} is no sign-off ({error}): put there what endcap validate wrote",
+            annotation::SIGN_OFF
+        )
+    })?;
+    let own = status.artifact.as_ref().map_or("", |artifact| artifact.sha256.as_str());
+    if signed.artifact_sha256 != own {
+        return Err(format!(
+            "the sign-off of {name} is for another artifact, {} with digest {}: sign off this one, {own}",
+            signed.version, signed.artifact_sha256
+        ));
+    }
+    if let Some(wanted) = gate.scenarios_sha256.as_ref().filter(|wanted| wanted.as_str() != signed.scenarios_sha256) {
+        return Err(format!(
+            "the sign-off of {name} is by scenarios {}, the policy asks for {wanted}: validate with that file",
+            signed.scenarios_sha256
+        ));
+    }
+    Ok(format!("signed off by {} at {}", signed.signed_off_by, signed.signed_off_at))
 }
 
 /// This version's figure and the active version's, on the same split of the same data.

@@ -3,7 +3,9 @@
 
 mod world;
 
+use endcap_crds::promotion_policy::offline::SignOffGate;
 use endcap_crds::recommender_model::status::{Outcome, RolloutPhase};
+use endcap_crds::sign_off::{FORMAT, SignOff};
 use endcap_operator_core::decide;
 use serde_json::json;
 use world::{Behaviour, World, quick_policy};
@@ -28,6 +30,21 @@ fn the_first_version_is_trained_and_serves() {
     assert_eq!(world.weight("shop-v1"), 10_000);
     assert_eq!(world.status.history.len(), 1);
     assert_eq!(world.created, ["shop-v1"]);
+}
+
+#[test]
+fn a_model_is_ready_only_when_requests_can_reach_a_router() {
+    let mut world = settled();
+    for router in &mut world.routers {
+        router.in_service = false;
+    }
+    world.live(3, 5, 100);
+    let (is_ready, reason, text) = world.condition("Ready").unwrap();
+    assert_eq!((is_ready.as_str(), reason.as_str()), ("False", "RouterUnavailable"), "{text}");
+    assert!(text.contains("none of them is ready"), "{text}");
+    world.routers[0].in_service = true;
+    world.live(1, 5, 100);
+    assert_eq!(world.condition("Ready").unwrap().0, "True");
 }
 
 #[test]
@@ -61,6 +78,61 @@ fn a_version_that_fails_offline_takes_no_traffic() {
     let latest = world.condition("LatestVersionReady").unwrap();
     assert_eq!(latest.0, "False");
     assert!(latest.2.contains("0.1000") && latest.2.contains("0.2970"), "{latest:?}");
+}
+
+/// What `endcap validate --sign-off-by` writes for an artifact.
+fn signed(artifact: &str, scenarios: &str) -> String {
+    let sign_off = SignOff {
+        format: FORMAT.to_owned(),
+        signed_off_by: "Maria".to_owned(),
+        signed_off_at: "2026-01-02T10:00:00Z".parse().unwrap(),
+        program: "endcap/test".to_owned(),
+        model: "shop".to_owned(),
+        version: "shop-v2".to_owned(),
+        artifact_sha256: artifact.to_owned(),
+        scenarios_sha256: scenarios.to_owned(),
+        policy_sha256: "c".repeat(64),
+        results: Vec::new(),
+    };
+    serde_json::to_string(&sign_off).unwrap()
+}
+
+#[test]
+fn a_version_waits_for_the_sign_off_of_its_own_artifact() {
+    let mut world = settled();
+    let mut policy = world.policy.clone().unwrap();
+    let scenarios = "5".repeat(64);
+    policy.offline.sign_off = Some(SignOffGate { scenarios_sha256: Some(scenarios.as_str().into()) });
+    world.policy = Some(policy);
+    retrain(&mut world, "a");
+    let message = |world: &World| {
+        let gates = world.versions["shop-v2"].status.conditions.iter().find(|one| one.type_ == "GatesPassed").unwrap();
+        (gates.reason.clone(), gates.message.clone())
+    };
+    world.until("v2 waits", |world| world.said("Held") == 1);
+    let artifact = world.versions["shop-v2"].status.artifact.clone().unwrap().sha256;
+    for (annotation, said) in [
+        (None, "waits for a sign-off"),
+        (Some("yes".to_owned()), "is no sign-off"),
+        (Some(signed(&artifact, &scenarios).replace("sign-off/v1", "sign-off/v9")), "its format is"),
+        (Some(signed(&"e".repeat(64), &scenarios)), "is for another artifact"),
+        (Some(signed(&artifact, &"6".repeat(64))), "the policy asks for 5555"),
+    ] {
+        world.versions.get_mut("shop-v2").unwrap().sign_off = annotation;
+        world.live(5, 10, 1_000);
+        let (reason, text) = message(&world);
+        assert!(reason == "SignOffMissing" && text.contains(said), "{reason}: {text}");
+        assert_eq!(world.weight("shop-v2"), 0);
+    }
+    // To wait is not to be rejected: it does not open the circuit.
+    assert_eq!(world.said("VersionRejected"), 0, "{:?}", world.events);
+    let rejected = world.status.retraining.as_ref().and_then(|retraining| retraining.consecutive_rejected);
+    assert_eq!(rejected.unwrap_or(0), 0);
+
+    world.versions.get_mut("shop-v2").unwrap().sign_off = Some(signed(&artifact, &scenarios));
+    world.until("it goes through its steps", |world| world.active().as_deref() == Some("shop-v2"));
+    let (reason, text) = message(&world);
+    assert!(reason == "GatesPassed" && text.contains("signed off by Maria"), "{reason}: {text}");
 }
 
 #[test]

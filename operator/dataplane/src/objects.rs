@@ -27,14 +27,14 @@ pub fn model(model: &RecommenderModel, url: Option<String>) -> observed::Model {
 
 pub fn version(version: ModelVersion) -> observed::Version {
     let meta = version.metadata;
+    let annotation = |name: &str| meta.annotations.as_ref().and_then(|all| all.get(name)).cloned();
     observed::Version {
+        pinned: annotation(endcap_crds::reasons::annotation::PIN).is_some_and(|pin| pin == "true"),
+        sign_off: annotation(endcap_crds::reasons::annotation::SIGN_OFF),
         name: meta.name.unwrap_or_default(),
         generation: meta.generation.unwrap_or(1),
         created_at: meta.creation_timestamp.map_or(Timestamp::UNIX_EPOCH, |time| time.0),
         deleting: meta.deletion_timestamp.is_some(),
-        pinned: meta
-            .annotations
-            .is_some_and(|all| all.get(endcap_crds::reasons::annotation::PIN).is_some_and(|pin| pin == "true")),
         spec: version.spec,
         status: version.status.unwrap_or_default(),
     }

@@ -18,7 +18,15 @@ pub async fn look(client: &reqwest::Client, name: &str, control: &str) -> (Route
 
 /// One that does not run yet, or is not ready; nobody waits for it.
 pub fn away(name: &str) -> Router {
-    Router { name: name.to_owned(), ready: false, revision: None, hash: None, weights: Vec::new(), behind_since: None }
+    Router {
+        name: name.to_owned(),
+        ready: false,
+        in_service: false,
+        revision: None,
+        hash: None,
+        weights: Vec::new(),
+        behind_since: None,
+    }
 }
 
 /// What a report of the table in effect says.
@@ -26,6 +34,7 @@ pub fn said(name: &str, report: Option<&Value>) -> Router {
     let weights = report.and_then(|report| serde_json::from_value(report.get("weights")?.clone()).ok());
     Router {
         ready: true,
+        in_service: true,
         revision: report.and_then(|report| report.get("revision")?.as_u64()),
         hash: report.and_then(|report| Some(report.get("hash")?.as_str()?.to_owned())),
         weights: weights.unwrap_or_default(),

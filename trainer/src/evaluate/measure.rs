@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
+pub use endcap_methods::measure::Row;
 use endcap_recommender::fitted::{Model, NONE};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -13,19 +14,6 @@ use crate::tune::{Interval, bootstrap, mean, ndcg};
 pub const AT: usize = 10;
 /// A product of at most so many orders is cold.
 const COLD_ORDERS: u32 = 5;
-
-/// One number of the report.
-#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
-pub struct Row {
-    pub model: String,
-    pub metric: String,
-    pub value: f64,
-    /// 95% interval, by bootstrap over the questions.
-    pub low: f64,
-    pub high: f64,
-    /// Questions that the number is a mean of.
-    pub n: u64,
-}
 
 /// NDCG, recall and hit of one list.
 pub fn judge(list: &[u32], targets: &[u32]) -> [f64; 3] {

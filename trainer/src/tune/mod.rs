@@ -4,7 +4,6 @@
 mod active;
 mod cases;
 mod hybrid;
-mod metric;
 mod search;
 mod window;
 
@@ -20,7 +19,7 @@ use serde::{Deserialize, Serialize};
 pub use active::{Active, UNSEEN, compare as compare_with_active, unseen};
 pub(crate) use cases::{Asker, CART_PRODUCTS};
 pub use cases::{Case, cases};
-pub use metric::{Interval, bootstrap, ndcg, paired};
+pub use endcap_methods::measure::{Interval, bootstrap, ndcg, paired};
 pub use window::{Window, choose};
 
 use crate::fit::{associations, popularity, repeat};
@@ -29,8 +28,9 @@ use crate::load::{Dataset, View};
 use crate::options::{Architecture, Hyper};
 use crate::progress::{Phase, Progress, check};
 use crate::{TrainError, fit};
+pub(crate) use endcap_methods::measure::mean;
+pub(crate) use search::speaks;
 use search::{Ranked, calibrate, search};
-pub(crate) use search::{mean, speaks};
 
 /// Rank at which lists are judged.
 pub const AT: usize = 10;

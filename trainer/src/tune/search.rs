@@ -5,7 +5,7 @@ use endcap_recommender::candidates::{Candidate, SIGNALS, Signal};
 use endcap_recommender::fitted::{Model, Situation};
 use rayon::prelude::*;
 
-use super::{AT, Case, Served, ndcg};
+use super::{AT, Case, Served, mean, ndcg};
 
 /// A question's candidates with their signals, and which of them are right.
 pub(super) struct Ranked {
@@ -84,11 +84,6 @@ impl Ranked {
     pub fn top_score(&self, weights: [f32; SIGNALS]) -> f32 {
         self.best(weights).first().map_or(0.0, |(_, score)| *score)
     }
-}
-
-/// Summed in order, so that the number of threads does not show.
-pub(crate) fn mean(values: &[f64]) -> f64 {
-    values.iter().sum::<f64>() / values.len().max(1) as f64 + 0.0
 }
 
 const GRID: [f32; 14] = [0.0, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 8.0, 12.0];

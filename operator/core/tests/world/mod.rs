@@ -39,6 +39,7 @@ pub struct StoredVersion {
     pub status: ModelVersionStatus,
     pub created_at: Timestamp,
     pub pinned: bool,
+    pub sign_off: Option<String>,
     pub trained_after: Option<Timestamp>,
 }
 
@@ -133,6 +134,7 @@ impl World {
         let router = |name: &str| Router {
             name: name.to_owned(),
             ready: true,
+            in_service: true,
             revision: None,
             hash: None,
             weights: Vec::new(),
@@ -182,6 +184,7 @@ impl World {
             created_at: stored.created_at,
             deleting: false,
             pinned: stored.pinned,
+            sign_off: stored.sign_off.clone(),
             spec: stored.spec.clone(),
             status: stored.status.clone(),
         });
@@ -320,6 +323,7 @@ impl World {
                     status: ModelVersionStatus::default(),
                     created_at: self.now,
                     pinned: false,
+                    sign_off: None,
                     trained_after: None,
                 },
             );
@@ -343,6 +347,7 @@ impl World {
                 *router = Router {
                     name: name.clone(),
                     ready: true,
+                    in_service: true,
                     revision: None,
                     hash: None,
                     weights: Vec::new(),
