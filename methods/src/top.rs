@@ -28,6 +28,8 @@ pub fn top(scores: &[f32], k: usize, ties: Ties) -> Vec<u32> {
     if items.len() > k {
         items.select_nth_unstable_by(k - 1, better);
         items.truncate(k);
+        // Else every list would hold room for all items.
+        items.shrink_to_fit();
     }
     items.sort_unstable_by(better);
     items
@@ -46,6 +48,7 @@ mod tests {
         assert_eq!(top(&scores, 2, Ties::LargerItem), vec![1, 2]);
         assert_eq!(top(&scores, 10, Ties::SmallerItem), vec![1, 0, 2, 5, 6]);
         assert!(top(&scores, 0, Ties::SmallerItem).is_empty());
+        assert!(top(&vec![1.0; 10_000], 10, Ties::SmallerItem).capacity() < 100, "a list has no room for every item");
     }
 
     proptest! {

@@ -65,6 +65,7 @@ fn model(rng: &mut ChaCha8Rng, products: usize) -> Model {
         (0..200).map(|_| Segment { product: drawn(rng, products) as u32, share: rng.random_range(0.0..0.1) }).collect()
     }));
     let habits = Habits {
+        reach: Some([-0.5, -0.6, 0.6, 2.0, -0.1, 0.8, 0.5, -0.1, 0.4]),
         quantity_p50: vec![4.0; products],
         quantity_p75: vec![8.0; products],
         quantity_p90: vec![24.0; products],

@@ -15,6 +15,7 @@ pub mod pipeline;
 pub mod policy;
 pub mod profile;
 pub mod ranking;
+pub mod reach;
 pub mod request;
 pub mod response;
 pub mod shelf;

@@ -2,6 +2,7 @@
 
 use super::Rows;
 use crate::artifact::{ArtifactError, Columns, ColumnsBuilder};
+use crate::reach::FEATURES;
 
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Habits {
@@ -13,6 +14,8 @@ pub struct Habits {
     pub breaks: Rows<PriceBreak>,
     /// Better products for the same need, best first.
     pub better: Rows<BetterVariant>,
+    /// How likely a line near a break goes to it; none where too few near misses were seen.
+    pub reach: Option<[f64; FEATURES]>,
 }
 
 /// From this quantity on, orders paid this unit price.
@@ -56,6 +59,7 @@ impl Habits {
             .numbers("better.product", &better.iter().map(|entry| entry.product).collect::<Vec<_>>())
             .numbers("better.accepted", &better.iter().map(|entry| entry.accepted).collect::<Vec<_>>())
             .numbers("better.customers", &better.iter().map(|entry| entry.customers).collect::<Vec<_>>())
+            .numbers("reach.weights", &self.reach.iter().flatten().map(|weight| *weight as f32).collect::<Vec<f32>>())
             .finish(object)
     }
 
@@ -92,6 +96,19 @@ impl Habits {
             quantity_p90: columns.exactly("quantity_p90", products)?,
             breaks: Rows { starts: break_starts, entries: breaks },
             better: Rows { starts: better_starts, entries: better },
+            reach: reach(&columns)?,
         })
     }
+}
+
+/// Artifacts of before it was learned have no such column.
+fn reach(columns: &Columns<'_>) -> Result<Option<[f64; FEATURES]>, ArtifactError> {
+    let weights: Vec<f32> = match columns.numbers("reach.weights") {
+        Ok(weights) => weights,
+        Err(ArtifactError::MissingColumn { .. }) => Vec::new(),
+        Err(error) => return Err(error),
+    };
+    // Weights of other features, of a newer release, are not taken for these.
+    let weights = weights.into_iter().map(f64::from).collect::<Vec<f64>>();
+    Ok(weights.try_into().ok())
 }

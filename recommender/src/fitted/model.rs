@@ -140,6 +140,7 @@ impl Model {
             quantity_p90: pick(&self.habits.quantity_p90),
             breaks: Rows::from_rows(kept.iter().map(|product| self.habits.breaks.row(*product).to_vec())),
             better: Rows::from_rows(kept.iter().map(|_| Vec::new())),
+            reach: self.habits.reach,
         };
         Self {
             catalogue: self.catalogue.subset(&kept),

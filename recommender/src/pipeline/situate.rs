@@ -123,6 +123,22 @@ impl<'a> Situated<'a> {
         quantities.get(quantities.len() / 2).map(|median| (*median, quantities.len()))
     }
 
+    /// Lines of the customer's history with products that have price breaks, and those of them at the first break or above.
+    pub fn lines_at_breaks(&self, model: &Model) -> (u32, u32) {
+        let mut counts = (0, 0);
+        for (product, quantities) in &self.habits {
+            let Some(first) = model.habits.breaks.row(*product).first() else { continue };
+            let at_break = quantities.iter().filter(|quantity| **quantity >= first.min_quantity as f32);
+            counts = (counts.0 + quantities.len() as u32, counts.1 + at_break.count() as u32);
+        }
+        counts
+    }
+
+    /// The customer's own quantities of a product, oldest first.
+    pub fn own_quantities(&self, product: u32) -> &[f32] {
+        self.habits.get(&product).map_or(&[], Vec::as_slice)
+    }
+
     /// What to suggest of a product that is not in the cart: the customer's own habit, else everybody's.
     pub fn suggested_quantity(&self, facts: &Facts<'_>, product: u32) -> Decimal {
         let own = self.own_quantity(product).map(|(median, _)| median);

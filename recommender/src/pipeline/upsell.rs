@@ -11,6 +11,7 @@ use super::{CartEntry, Facts, Pick, Rules, Situated};
 use crate::fitted::{NONE, money_from_i64};
 use crate::offers::{Tier, next_break};
 use crate::policy::UpsellMode;
+use crate::reach::NearBreak;
 use crate::response::{Kind, Reason};
 
 /// What there is to gain, most convincing first. At most one item a product.
@@ -131,9 +132,7 @@ fn by_break(facts: &Facts<'_>, situated: &Situated<'_>, entry: &CartEntry, most:
         .collect();
     let next = next_break(&tiers, entry.quantity, unit_price).filter(|next| next.needed <= most)?;
     let (reached, orders) = customers_who_reached(facts, entry.product, next.needed).unwrap_or((0.0, 0));
-    let habit =
-        situated.own_quantity(entry.product).is_some_and(|(own, _)| Decimal::from_f32(own) >= Some(next.needed));
-    let score = 0.1 + 0.6 * reached + 0.2 * nearness(entry.quantity, next.needed) + if habit { 0.1 } else { 0.0 };
+    let score = score_of_break(facts, situated, entry, next.needed, unit_price);
     let price = crate::amount::money_text(next.unit_price);
     let saves = crate::amount::money_text(next.saves);
     let text =
@@ -151,6 +150,35 @@ fn by_break(facts: &Facts<'_>, situated: &Situated<'_>, entry: &CartEntry, most:
         ],
     );
     Some(pick(entry, score, next.needed, reason))
+}
+
+/// How sure it is that the break is wanted, on the scale of the other hints. How near the quantity is says nothing of it
+/// (docs/quality.md), who buys does.
+fn score_of_break(
+    facts: &Facts<'_>,
+    situated: &Situated<'_>,
+    entry: &CartEntry,
+    needed: Decimal,
+    unit_price: Decimal,
+) -> f32 {
+    let habits = &facts.model.habits;
+    let mut steps = habits.breaks.row(entry.product).iter();
+    let Some(step) = steps.find(|step| Decimal::from(step.min_quantity) == needed) else { return 0.0 };
+    let Some(weights) = &habits.reach else {
+        let own = situated.own_quantity(entry.product);
+        let habit = own.is_some_and(|(own, _)| Decimal::from_f32(own) >= Some(needed));
+        return 0.25 + 0.6 * step.reached + if habit { 0.1 } else { 0.0 };
+    };
+    let (lines, lines_at_break) = situated.lines_at_breaks(facts.model);
+    let near = NearBreak {
+        quantity: entry.quantity.to_f32().unwrap_or(0.0),
+        unit_price: crate::fitted::money_to_i64(Some(unit_price)),
+        step: *step,
+        own: situated.own_quantities(entry.product),
+        lines,
+        lines_at_break,
+    };
+    0.25 + 0.6 * near.chance(weights) as f32
 }
 
 fn by_pack(facts: &Facts<'_>, entry: &CartEntry) -> Option<Pick> {

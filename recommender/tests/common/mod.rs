@@ -115,6 +115,7 @@ pub fn model(rng: &mut ChaCha8Rng, products: usize) -> Model {
     };
     let quantity_p50: Vec<f32> = (0..products).map(|_| rng.random_range(0..12) as f32).collect();
     let habits = Habits {
+        reach: Some([-0.5, -0.6, 0.6, 2.0, -0.1, 0.8, 0.5, -0.1, 0.4]),
         quantity_p75: quantity_p50.iter().map(|q| q * 1.5).collect(),
         quantity_p90: quantity_p50.iter().map(|q| q * 3.0).collect(),
         quantity_p50,

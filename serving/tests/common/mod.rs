@@ -75,6 +75,7 @@ pub fn model() -> Model {
         popularity: popularity.indexed(),
         repeat: Repeat { interval_days: each(30.0), repeat_rate: each(0.3), repeats: vec![50; PRODUCTS] },
         habits: Habits {
+            reach: None,
             quantity_p50: each(2.0),
             quantity_p75: each(4.0),
             quantity_p90: each(8.0),

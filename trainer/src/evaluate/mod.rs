@@ -5,6 +5,7 @@ pub mod measure;
 mod page;
 pub mod program;
 pub mod protocol;
+mod quantity;
 mod table;
 
 use std::path::PathBuf;
@@ -149,6 +150,9 @@ pub fn evaluate(options: &EvaluateOptions, progress: &dyn Progress) -> Result<Ev
     let Prepared { data, learned, run } = &prepared;
     let Learned { model, tuned, .. } = learned;
     let task = options.task;
+    if task == Task::QuantityUpsell {
+        return quantity_upsell(options, &prepared);
+    }
     let test = protocol::test(task, data, model);
     if test.asked.is_empty() {
         return Err(TrainError::Option {
@@ -206,6 +210,32 @@ pub fn evaluate(options: &EvaluateOptions, progress: &dyn Progress) -> Result<Ev
         rows,
         differences,
         components: tuned.components.clone(),
+        phases: run.phases.clone(),
+    })
+}
+
+fn quantity_upsell(options: &EvaluateOptions, prepared: &Prepared) -> Result<Evaluation, TrainError> {
+    let Prepared { data, learned: Learned { model, tuned, .. }, run } = prepared;
+    let (asked, test) = quantity::ask(data, model);
+    if asked.is_empty() {
+        return Err(TrainError::Option {
+            what: "--test-until".to_owned(),
+            value: time(options.cut.until_s),
+            remedy: "no line of the test stands just below a price break and is followed by another order of the product; choose a longer test"
+                .to_owned(),
+        });
+    }
+    let (rows, differences) = quantity::measure(&asked, options.learn.seed);
+    Ok(Evaluation {
+        task: options.task.as_str(),
+        settings: Settings {
+            questions: asked.len() as u64,
+            protocol: quantity::PROTOCOL,
+            ..settings(options, data, tuned, model, &test, [0.0; 2])
+        },
+        rows,
+        differences,
+        components: Vec::new(),
         phases: run.phases.clone(),
     })
 }

@@ -18,6 +18,8 @@ pub enum Task {
     CrossSell,
     /// The first order of each known customer, nothing in the cart, nothing left out
     NextOrder,
+    /// Lines just below a price break: which will be taken to it the next time
+    QuantityUpsell,
 }
 
 impl Task {
@@ -26,11 +28,12 @@ impl Task {
             Self::CartCompletion => "cart-completion",
             Self::CrossSell => "cross-sell",
             Self::NextOrder => "next-order",
+            Self::QuantityUpsell => "quantity-upsell",
         }
     }
 
     pub fn has_cart(self) -> bool {
-        self != Self::NextOrder
+        matches!(self, Self::CartCompletion | Self::CrossSell)
     }
 }
 
@@ -56,7 +59,7 @@ pub struct Test {
 /// Whether a product may be recommended to a question.
 pub fn is_wanted(task: Task, model: &Model, question: &Question, product: u32) -> bool {
     match task {
-        Task::NextOrder => true,
+        Task::NextOrder | Task::QuantityUpsell => true,
         Task::CartCompletion => !question.anchors.contains(&product),
         Task::CrossSell => {
             let subcategory = model.catalogue.subcategory(product);
@@ -78,7 +81,7 @@ pub fn test(task: Task, data: &Dataset, model: &Model) -> Test {
         let products: Vec<u32> = lines.iter().map(|line| line.product).collect();
         let customer = head.customer().filter(|_| asker.knows(head));
         let fits = customer.is_some_and(|customer| match task {
-            Task::NextOrder => !seen.contains(&customer),
+            Task::NextOrder | Task::QuantityUpsell => !seen.contains(&customer),
             Task::CartCompletion | Task::CrossSell => CART_PRODUCTS.contains(&products.len()),
         });
         let (cart, rest) = products.split_at(if task.has_cart() { products.len() / 2 } else { 0 });

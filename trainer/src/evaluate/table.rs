@@ -4,7 +4,8 @@ use std::fmt::Write;
 
 use super::{Evaluation, Row};
 
-const COLUMNS: [&str; 4] = ["ndcg@10", "recall@10", "hr@10", "coverage@10"];
+const LISTS: [&str; 4] = ["ndcg@10", "recall@10", "hr@10", "coverage@10"];
+const BREAKS: [&str; 4] = ["auc", "lift@10%", "lift@25%", "lift_said"];
 
 pub(super) fn of(evaluation: &Evaluation) -> String {
     let settings = &evaluation.settings;
@@ -26,14 +27,22 @@ pub(super) fn of(evaluation: &Evaluation) -> String {
         "{} orders of the test made no question, {} targets were never sold before\n",
         settings.test_orders_left_out, settings.unrankable_targets
     );
+    let columns = if evaluation.rows.iter().any(|row| row.metric == LISTS[0]) { LISTS } else { BREAKS };
+    if let Some(row) = evaluation.rows.iter().find(|row| row.metric == "rate") {
+        let _ = writeln!(
+            text,
+            "{:.4} ({:.4}-{:.4}) of them were taken to the break the next time\n",
+            row.value, row.low, row.high
+        );
+    }
     let _ = write!(text, "{:<12}", "model");
-    for column in COLUMNS {
+    for column in columns {
         let _ = write!(text, "  {column:<22}");
     }
-    let _ = writeln!(text, "  hybrid's lead in ndcg@10");
+    let _ = writeln!(text, "  hybrid's lead in {}", columns[0]);
     for model in models(&evaluation.rows) {
         let _ = write!(text, "{model:<12}");
-        for column in COLUMNS {
+        for column in columns {
             let row = evaluation.rows.iter().find(|row| row.model == model && row.metric == column);
             let cell = row.map_or_else(String::new, |row| {
                 format!("{:.4} ({:.4}-{:.4})", row.value + 0.0, row.low + 0.0, row.high + 0.0)

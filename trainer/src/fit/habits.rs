@@ -9,6 +9,11 @@ use crate::load::{Dataset, View};
 /// Near misses before a product's own rate of reaching its break outweighs the rate of all.
 const REACHED_SHRINKAGE: f32 = 5.0;
 
+/// A product's own rate, drawn to that of all while it has few near misses.
+pub(super) fn shrunk_rate(tried: f32, reached: f32, overall: f32) -> f32 {
+    (reached + REACHED_SHRINKAGE * overall) / (tried + REACHED_SHRINKAGE)
+}
+
 /// Quantity quantiles, and breaks with their near misses.
 type OfProduct = ([f32; 3], Vec<(PriceBreak, Near)>);
 
@@ -42,15 +47,16 @@ pub fn habits(data: &Dataset, sales: View<'_>, declared: &[Vec<DeclaredTier>]) -
     let (tried, reached) = all.fold((0, 0), |sum, near| (sum.0 + near.tried, sum.1 + near.reached));
     let overall = reached as f32 / (tried as f32).max(1.0);
     let breaks = fitted.iter().map(|(_, breaks)| {
-        let shrunk =
-            |near: &Near| (near.reached as f32 + REACHED_SHRINKAGE * overall) / (near.tried as f32 + REACHED_SHRINKAGE);
+        let shrunk = |near: &Near| shrunk_rate(near.tried as f32, near.reached as f32, overall);
         breaks.iter().map(|(found, near)| PriceBreak { reached: shrunk(near), ..*found }).collect()
     });
+    let breaks = Rows::from_rows(breaks);
     Habits {
         quantity_p50: fitted.iter().map(|(quantiles, _)| quantiles[0]).collect(),
         quantity_p75: fitted.iter().map(|(quantiles, _)| quantiles[1]).collect(),
         quantity_p90: fitted.iter().map(|(quantiles, _)| quantiles[2]).collect(),
-        breaks: Rows::from_rows(breaks),
+        reach: super::reach::fit_reach(sales, &breaks),
+        breaks,
         better: super::better_variants(data, sales),
     }
 }

@@ -11,6 +11,7 @@ mod ease;
 mod follows;
 mod habits;
 mod popularity;
+pub mod reach;
 mod repeat;
 mod similar;
 mod traits;
