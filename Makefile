@@ -22,7 +22,7 @@ demo: ## the whole life of a model on this machine, told and checked; ONCE=1 end
 build: ## all programs, left in bin/
 	cargo build --locked --workspace --bins
 	@mkdir -p bin
-	@for program in endcap endcap-benchmark endcap-data endcap-evaluate endcap-trainer endcap-eventlog endcap-insights endcap-operator endcap-predictor endcap-router endcap-store kubectl-endcap; do \
+	@for program in endcap endcap-benchmark endcap-data endcap-evaluate endcap-report endcap-trainer endcap-eventlog endcap-insights endcap-operator endcap-predictor endcap-router endcap-store kubectl-endcap; do \
 	  cp -f "$(PROGRAMS)/$$program" bin/; done
 	@ls -1s --block-size=M bin
 

@@ -8,6 +8,7 @@ pub mod evaluate;
 pub mod kubectl;
 pub mod programs;
 mod progress;
+pub mod report;
 pub mod serve;
 pub mod simulate;
 pub mod stack;

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use endcap::{children, client, demo, evaluate, serve, simulate, train, up, validate, world};
+use endcap::{children, client, demo, evaluate, report, serve, simulate, train, up, validate, world};
 
 #[derive(Debug, Parser)]
 #[command(
@@ -27,6 +27,8 @@ enum Command {
     Train(train::TrainArgs),
     /// Measure on a hidden test period how good what would be learned from this data is
     Evaluate(evaluate::EvaluateArgs),
+    /// Say what a version is, how good it is and what to order when, out of its artifact alone
+    Report(report::ReportArgs),
     /// Hold an artifact against business scenarios, and sign it off where all come as expected
     Validate(validate::ValidateArgs),
     /// Choose a published task's settings from what lies before its test
@@ -84,6 +86,7 @@ async fn main() -> ExitCode {
         Command::Data(DataCommand::Sql(passed)) => pass("sql", passed).await,
         Command::Train(args) => train::train(args).await,
         Command::Evaluate(args) => evaluate::evaluate(args).await,
+        Command::Report(args) => report::report(args).await,
         Command::Validate(args) => validate::validate(args).await,
         Command::Tune(args) => evaluate::tune(args).await,
         Command::Serve(args) => serve::serve(args).await.map(|()| 0),

@@ -14,6 +14,7 @@ use serde_json::Value;
 use crate::TrainError;
 use crate::features::Rfm;
 use crate::load::{Dataset, TRAITS};
+use crate::people::People;
 
 pub const BASELINE_FILE: &str = "state/baseline.json.zst";
 pub const DIGEST_FILE: &str = "state/baseline.sha256";
@@ -40,7 +41,7 @@ fn to_json(value: &impl Serialize) -> Result<Vec<u8>, TrainError> {
 }
 
 /// The baseline state's file. Customers are written one by one, so that memory goes with the compressed size.
-pub fn baseline(data: &Dataset, rfm: &[Option<Rfm>]) -> Result<Vec<u8>, TrainError> {
+pub fn baseline(data: &Dataset, rfm: &[Option<Rfm>], people: &People) -> Result<Vec<u8>, TrainError> {
     let write = |source| TrainError::Write { path: BASELINE_FILE.into(), flag: "--out", source };
     let mut out = zstd::Encoder::new(Vec::new(), ZSTD_LEVEL).map_err(write)?;
     let orders = data.sales.view().by_customer(data.customers.len());
@@ -49,7 +50,7 @@ pub fn baseline(data: &Dataset, rfm: &[Option<Rfm>]) -> Result<Vec<u8>, TrainErr
     out.write_all(b"{\"customers\":{").map_err(write)?;
     for (at, (id, own)) in (0u32..).zip(data.customers.iter().zip(&orders)) {
         let mut state = CustomerState { orders: last_orders(data, own), ..CustomerState::default() };
-        state.profile = profile(data, at, rfm.get(at as usize).copied().flatten());
+        state.profile = profile(data, at, rfm.get(at as usize).copied().flatten(), people.segment(at));
         for rated in ratings.remove(&at).into_iter().flatten() {
             state.ratings.insert(product_id(data, rated.product), rated.value);
         }
@@ -109,14 +110,17 @@ fn last_orders(data: &Dataset, own: &[u32]) -> VecDeque<PastOrder> {
         .collect()
 }
 
-/// The customer's traits, and `rfm_segment` (see [`Rfm::segment`]).
-fn profile(data: &Dataset, customer: u32, rfm: Option<Rfm>) -> HashMap<String, String> {
+/// The customer's traits, `rfm_segment` (see [`Rfm::segment`]) and `learned_segment`, the name of one of the object `segments`.
+fn profile(data: &Dataset, customer: u32, rfm: Option<Rfm>, segment: Option<&str>) -> HashMap<String, String> {
     let values = data.traits.get(customer as usize).copied().unwrap_or([u32::MAX; TRAITS.len()]);
     let traits = TRAITS.into_iter().zip(values);
     let mut profile: HashMap<String, String> =
         traits.filter_map(|(name, label)| Some((name.to_owned(), data.labels.get(label)?.to_owned()))).collect();
     if let Some(rfm) = rfm {
         profile.insert("rfm_segment".to_owned(), rfm.segment().to_owned());
+    }
+    if let Some(segment) = segment {
+        profile.insert("learned_segment".to_owned(), segment.to_owned());
     }
     profile
 }

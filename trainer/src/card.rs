@@ -2,19 +2,27 @@
 //! for, what it learned from, how good it was found to be and what it cannot do. The card is JSON; its Markdown is made of that JSON,
 //! so that the two cannot differ. Equal inputs give equal bytes: no time of now, no host, no path.
 
+mod examples;
 mod limits;
 mod markdown;
+mod page;
+pub mod program;
+mod replenishment;
+mod sections;
 
 use endcap_recommender::artifact::{DatasetSummary, Metric};
 use endcap_recommender::fitted::NONE;
 use serde_json::{Value, json};
 
 pub(crate) use markdown::markdown;
+pub(crate) use page::page;
 
 use crate::PROGRAM;
+use crate::demand::{self, Forecasts};
 use crate::features::Facts;
 use crate::learn::Learned;
 use crate::load::{Dataset, TRAITS};
+use crate::people::People;
 use crate::tune::{Comparison, Tuned};
 
 pub(crate) const FORMAT: &str = "endcap.model-card/v1";
@@ -31,6 +39,8 @@ made to set prices, to grant credit or to judge people.";
 pub(crate) struct CardFacts<'a> {
     pub data: &'a Dataset,
     pub facts: &'a Facts,
+    pub people: &'a People,
+    pub demand: &'a Forecasts,
     pub learned: &'a Learned,
     pub model: &'a str,
     /// `<model>-v<N>`
@@ -70,7 +80,13 @@ pub(crate) fn json(facts: &CardFacts<'_>) -> Value {
         "components": tuned.components,
         "coverage": tuned.coverage,
         "cold": tuned.cold,
+        "popularity": tuned.popularity,
+        "calibration": tuned.calibration,
         "deep_losses": facts.learned.facts.deep_losses,
+        "segments": segments(facts.people),
+        "value": facts.people.value,
+        "demand": demand(facts.demand),
+        "examples": examples::of(facts),
         "limits": limits::of(facts),
     })
 }
@@ -119,6 +135,20 @@ fn data(facts: &CardFacts<'_>) -> Value {
         "repeat_share": facts.facts.repeat_share,
         "rfm_segments": facts.facts.rfm_segments,
     })
+}
+
+/// What the object `segments` says, without the centres, which only assigning needs.
+fn segments(people: &People) -> Value {
+    let mut said = json!(people.segments);
+    for segment in said.pointer_mut("/learned/segments").and_then(Value::as_array_mut).into_iter().flatten() {
+        segment.as_object_mut().map(|segment| segment.remove("centre"));
+    }
+    said
+}
+
+/// What the object `demand` is good for; its forecasts by product are in it alone.
+fn demand(demand: &Forecasts) -> Value {
+    json!({"format": demand::FORMAT, "until": demand.until, "skipped": demand.skipped, "measured": demand.measured})
 }
 
 fn validation(tuned: &Tuned) -> Value {

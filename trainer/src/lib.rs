@@ -6,9 +6,10 @@
 #![forbid(unsafe_code)]
 
 pub mod baseline;
-mod card;
+pub mod card;
 mod checkpoint;
 pub mod deep;
+pub mod demand;
 mod error;
 pub mod evaluate;
 pub mod features;
@@ -18,6 +19,7 @@ pub mod load;
 pub mod machine;
 mod merged;
 mod options;
+pub mod people;
 mod plot;
 mod profile;
 pub mod program;

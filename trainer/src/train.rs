@@ -10,10 +10,12 @@ use endcap_tables::DatasetManifest;
 use serde::{Deserialize, Serialize};
 
 use crate::checkpoint::Checkpoints;
+use crate::demand::{self, Forecasts};
 use crate::features::{Facts, Rfm};
 use crate::learn::{LearnOptions, Learned, Learner};
 use crate::load::Dataset;
 use crate::options::{Hyper, TrainOptions};
+use crate::people::{self, People, segments, value};
 use crate::progress::{Phase, Progress};
 use crate::report::Run;
 use crate::tune::Active;
@@ -127,6 +129,8 @@ struct Training<'a> {
 struct Features {
     facts: Facts,
     rfm: Vec<Option<Rfm>>,
+    people: People,
+    demand: Forecasts,
 }
 
 impl Training<'_> {
@@ -145,7 +149,7 @@ impl Training<'_> {
 }
 
 fn features_of(learner: &mut Learner<'_>, data: &Dataset) -> Result<(Features, bool), TrainError> {
-    learner.progress.begin(Phase::Features, 2);
+    learner.progress.begin(Phase::Features, 4);
     if let Some(features) = learner.checkpoints.read_json::<Features>("features")
         && features.rfm.len() == data.customers.len()
     {
@@ -154,7 +158,12 @@ fn features_of(learner: &mut Learner<'_>, data: &Dataset) -> Result<(Features, b
     let sales = data.sales.view();
     let rfm = features::rfm(data, sales);
     learner.progress.advance(1);
-    let features = Features { facts: features::facts(sales, &rfm), rfm };
+    let facts = features::facts(sales, &rfm);
+    let people = people::fit(data, sales, &rfm, learner.options.seed);
+    learner.progress.advance(1);
+    let demand = demand::fit(sales, data.catalogue.len(), learner.options.seed);
+    learner.progress.advance(1);
+    let features = Features { facts, rfm, people, demand };
     learner.checkpoints.write_json("features", &features)?;
     learner.progress.advance(1);
     // Read back: JSON may move the last bit of a number, and a resumed training must see the very same ones.
@@ -180,10 +189,18 @@ fn publish_all(
     objects.push(("report".to_owned(), serde_json::to_vec_pretty(&report).map_err(json("report"))?));
     let reference = report::reference(data, &features.facts, tuned);
     objects.push(("reference".to_owned(), serde_json::to_vec_pretty(&reference).map_err(json("reference"))?));
+    let people = &features.people;
+    objects.push((segments::OBJECT.to_owned(), serde_json::to_vec_pretty(&people.segments).map_err(json("segments"))?));
+    objects.push((value::OBJECT.to_owned(), serde_json::to_vec_pretty(&people.value).map_err(json("values"))?));
+    if let Some(columns) = features.demand.encode()? {
+        objects.push((demand::OBJECT.to_owned(), columns));
+    }
     let manifest = manifest_of(options, data, &tuned.metrics);
     let card = card::json(&card::CardFacts {
         data,
         facts: &features.facts,
+        people,
+        demand: &features.demand,
         learned,
         model: &options.model,
         version: &manifest.version,
@@ -195,7 +212,7 @@ fn publish_all(
     objects.push(("card".to_owned(), serde_json::to_vec_pretty(&card).map_err(json("the model card"))?));
     objects.push(("card-markdown".to_owned(), card_text.clone().into_bytes()));
     progress.begin(Phase::Publish, publish::steps(objects.len()));
-    let baseline = baseline::baseline(data, &features.rfm)?;
+    let baseline = baseline::baseline(data, &features.rfm, people)?;
     runtime.block_on(publish::put_card(out, card_text))?;
     runtime.block_on(publish::publish(out, manifest, objects, baseline, progress))
 }

@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use serde_json::Value;
 
+use super::sections;
 use crate::plot::{count, fixed, signed};
 
 /// The card's JSON as Markdown.
@@ -19,6 +20,11 @@ pub(crate) fn markdown(card: &Value) -> String {
     let _ = write!(text, "\n## Intended use\n\n{}\n", line(string(card, "/intended_use")));
     data(&mut text, card);
     validation(&mut text, card);
+    let sections = sections::of(card);
+    if !sections.is_empty() {
+        text.push_str("\n## Calibration, customers, demand, examples\n");
+    }
+    text.extend(sections.iter().map(sections::Section::markdown));
     text.push_str("\n## Limits\n\n");
     for limit in list(card, "/limits") {
         let _ = writeln!(text, "- {}", line(string(limit, "/text")));
@@ -213,7 +219,7 @@ fn cold(text: &mut String, card: &Value) {
 }
 
 /// A number with its interval, where it has one.
-fn interval(entry: &Value, at: &str, write: fn(f64, usize) -> String) -> String {
+pub(super) fn interval(entry: &Value, at: &str, write: fn(f64, usize) -> String) -> String {
     let number = |at: &str| entry.pointer(at).and_then(Value::as_f64).map(|number| write(number, 4));
     match (number(at), number("/low"), number("/high")) {
         (Some(value), Some(low), Some(high)) => format!("{value} ({low} to {high})"),
@@ -226,20 +232,20 @@ fn interval(entry: &Value, at: &str, write: fn(f64, usize) -> String) -> String 
     }
 }
 
-fn list<'a>(value: &'a Value, at: &str) -> &'a [Value] {
+pub(super) fn list<'a>(value: &'a Value, at: &str) -> &'a [Value] {
     value.pointer(at).and_then(Value::as_array).map_or(&[], Vec::as_slice)
 }
 
-fn string<'a>(value: &'a Value, at: &str) -> &'a str {
+pub(super) fn string<'a>(value: &'a Value, at: &str) -> &'a str {
     value.pointer(at).and_then(Value::as_str).unwrap_or_default()
 }
 
-fn any(value: Option<&Value>) -> String {
+pub(super) fn any(value: Option<&Value>) -> String {
     any_or(value, "not known")
 }
 
 /// A value in words: counts with their thousands apart.
-fn any_or(value: Option<&Value>, none: &str) -> String {
+pub(super) fn any_or(value: Option<&Value>, none: &str) -> String {
     match value {
         None | Some(Value::Null) => none.to_owned(),
         Some(Value::String(text)) => line(text),
@@ -249,7 +255,7 @@ fn any_or(value: Option<&Value>, none: &str) -> String {
 }
 
 /// One line without what Markdown would read as something else.
-fn line(text: &str) -> String {
+pub(super) fn line(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for letter in text.chars() {
         match letter {
@@ -263,7 +269,7 @@ fn line(text: &str) -> String {
 }
 
 /// A table after an empty line, columns from `numbers` on to the right; nothing without rows.
-fn table(headers: &[&str], numbers: usize, rows: &[Vec<String>]) -> String {
+pub(super) fn table(headers: &[&str], numbers: usize, rows: &[Vec<String>]) -> String {
     if rows.is_empty() {
         return String::new();
     }

@@ -7,6 +7,8 @@ use endcap_recommender::fitted::{Associations, Catalogue, CatalogueRow, Model};
 use super::*;
 use crate::learn::FitFacts;
 use crate::load::{Labels, Line, OrderHead, Sales};
+use crate::people::segments::{Learned as LearnedSegments, RfmScale, Segment, Segments, Tried};
+use crate::people::value;
 use crate::plot::{fixed, signed};
 use crate::tune::{Component, Window, skipped};
 
@@ -104,6 +106,61 @@ fn learned() -> Learned {
     }
 }
 
+fn row(model: &str, metric: &str, [low, value, high]: [f64; 3]) -> endcap_methods::measure::Row {
+    endcap_methods::measure::Row { model: model.to_owned(), metric: metric.to_owned(), value, low, high, n: 321 }
+}
+
+fn people() -> People {
+    let segment = Segment {
+        name: "buys often, mostly <Tea> | more".to_owned(),
+        customers: 2,
+        share: 1.0,
+        money_share: 1.0,
+        centre: vec![0.5],
+        evidence: Vec::new(),
+    };
+    let tried =
+        Tried { segments: 2, stability: 0.91, low: 0.85, high: 0.96, resamples: 20, silhouette: 0.4, chosen: true };
+    let learned = LearnedSegments { tried: vec![tried], segments: vec![segment], ..LearnedSegments::default() };
+    let bounds = vec![1.0, 2.0, 3.0, 4.0];
+    let rfm = RfmScale {
+        recency_days_at_most: bounds.clone(),
+        orders_at_least: bounds.clone(),
+        money_at_least: bounds,
+        ..RfmScale::default()
+    };
+    let ahead = value::Ahead {
+        days: 91,
+        customers: 2,
+        visits: 3.25,
+        money: 1234.5,
+        alive: 0.75,
+        tenths: vec![0.4; 10],
+        by_segment: Vec::new(),
+    };
+    let measured = value::Measured {
+        held_days: 70,
+        customers: 321,
+        rows: vec![row("bg_nbd", "mae.money", [1.0, 2.0, 3.0])],
+        differences: vec![row("same_rate", "mae.money", [-3.0, -2.0, -1.0])],
+        ..value::Measured::default()
+    };
+    People {
+        segments: Segments { customers: 2, rfm, learned: Some(learned), ..Segments::default() },
+        value: value::Value { ahead: Some(ahead), measured: Some(measured), ..value::Value::default() },
+        places: vec![Some(0), Some(0), None],
+    }
+}
+
+fn forecasts() -> Forecasts {
+    let measured = demand::Measured {
+        rows: vec![row("chosen", "mase.28d", [0.7, 0.8, 0.9]), row("seasonal_naive", "mase.28d", [0.9, 1.0, 1.1])],
+        differences: vec![row("seasonal_naive", "mase.28d", [-0.3, -0.2, -0.1])],
+        by_kind: Vec::new(),
+    };
+    Forecasts { measured: Some(measured), ..Forecasts::default() }
+}
+
 fn card(data: &Dataset, learned: &Learned) -> Value {
     let at = |day: i64| jiff::Timestamp::from_second(START_S + day * DAY_S).ok();
     let trained_on = DatasetSummary {
@@ -123,6 +180,8 @@ fn card(data: &Dataset, learned: &Learned) -> Value {
     json(&CardFacts {
         data,
         facts: &facts,
+        people: &people(),
+        demand: &forecasts(),
         learned,
         model: "shop",
         version: "shop-v2",
@@ -241,4 +300,34 @@ fn equal_inputs_give_equal_bytes() {
     // And the Markdown is the same of a card that was stored and read again.
     let (stored, text) = bytes();
     assert_eq!(markdown(&serde_json::from_slice(&stored).unwrap()), text);
+}
+
+#[test]
+fn the_page_says_what_the_card_says_and_needs_nothing_from_elsewhere() {
+    let card = card(&dataset(), &learned());
+    let page = page(&card);
+    for part in [
+        "<h1>shop-v2</h1>",
+        "<strong>0.2500</strong> <span>95% interval 0.2000 to 0.3000",
+        "<h2>What each component is worth</h2>",
+        "<h2>Learned segments</h2>",
+        "buys often, mostly &lt;Tea&gt; | more",
+        "The best tenth of them brings 40.0% of it.",
+        "<h2>How well value is foreseen</h2>",
+        "mase.28d, chosen less seasonal_naive",
+        "<h2>Limits</h2>",
+    ] {
+        assert!(page.contains(part), "{part}");
+    }
+    for outside in ["http://", "https://", "src=", "href=", "url(", "@import", "<script", "<link"] {
+        assert!(!page.contains(outside), "{outside}");
+    }
+    let text = markdown(&card);
+    assert!(text.contains("### Learned segments") && text.contains("buys often, mostly &lt;Tea> \\| more"), "{text}");
+    // A card of an earlier release has nothing of this, and is still a page.
+    let mut old = card.clone();
+    for name in ["segments", "value", "demand", "calibration", "popularity", "examples"] {
+        old.as_object_mut().unwrap().remove(name);
+    }
+    assert!(!markdown(&old).contains("Learned segments") && super::page(&old).ends_with("</html>\n"));
 }

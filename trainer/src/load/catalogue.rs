@@ -24,8 +24,15 @@ pub(super) struct Products {
 pub(super) fn read(tables: &mut Tables<'_>) -> Result<Products, TrainError> {
     let mut names: HashMap<String, String> = HashMap::new();
     tables.each(|row: Category| {
-        if let Some(name) = row.name {
-            names.insert(row.category_id, name);
+        // Where a subcategory has the number of a category, the name that is looked for is the category's.
+        match (row.name, row.parent_id) {
+            (Some(name), None) => {
+                names.insert(row.category_id, name);
+            }
+            (Some(name), Some(_)) => {
+                names.entry(row.category_id).or_insert(name);
+            }
+            (None, _) => {}
         }
     })?;
     let mut rows: Vec<CatalogueRow> = Vec::new();

@@ -10,7 +10,7 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
-use super::{AT, Case, Component, Judged, Served, Tuned, metric, name_of, ndcg, paired, served_metrics};
+use super::{AT, Calibrated, Case, Component, Judged, Served, Tuned, metric, name_of, ndcg, paired, served_metrics};
 use crate::TrainError;
 use crate::options::Hyper;
 use crate::progress::{Phase, Progress, check};
@@ -270,6 +270,7 @@ pub(super) fn learn(
     }
     tuned.metrics.extend(generators);
     top_scores(&info, &logits, &ranker, tuned);
+    tuned.calibration = calibrated(&info, &logits, &ranker);
     tuned.ranker = Some(ranker);
     progress.advance(1);
     Ok(Some(served))
@@ -343,4 +344,48 @@ fn top_scores(info: &[Shown], logits: &[Vec<f32>], ranker: &Ranker, tuned: &mut 
             tuned.top_scores.insert(name_of(situation).to_owned(), crate::features::quantiles(tops));
         }
     }
+}
+
+/// Bins of about as many candidates each, by the chance that was given.
+const BINS: usize = 10;
+/// Of a list's candidates the best ones: the long tail below says nothing of what is shown.
+const BINNED: usize = 30;
+
+/// How often candidates were right by the chance that the cross-fitted rankers gave. Two numbers by situation were fitted on the same
+/// questions, so that this is a little kind.
+fn calibrated(info: &[Shown], logits: &[Vec<f32>], ranker: &Ranker) -> Vec<Calibrated> {
+    let mut found = Vec::new();
+    for situation in Situation::ALL.into_iter().filter(|situation| ranker.serves(*situation)) {
+        let mut seen: Vec<(f64, bool)> = Vec::new();
+        for (shown, logits) in info.iter().zip(logits) {
+            if shown.situation != situation || shown.case.is_none() {
+                continue;
+            }
+            let mut best: Vec<(u32, f32)> = (0u32..).zip(logits.iter().copied()).collect();
+            best.sort_unstable_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+            let chances = best
+                .into_iter()
+                .take(BINNED)
+                .map(|(at, logit)| (f64::from(ranker.probability(situation, logit)), shown.list.right.contains(&at)));
+            seen.extend(chances);
+        }
+        seen.sort_by(|a, b| a.0.total_cmp(&b.0));
+        for bin in seen.chunks(seen.len().div_ceil(BINS).max(1)) {
+            let right: Vec<f64> = bin.iter().map(|(_, right)| f64::from(u8::from(*right))).collect();
+            let share = super::mean(&right);
+            // Wilson's interval (J. Am. Stat. Assoc. 22, 1927); resampling a few thousand yes and no would tell the same.
+            let (n, z) = (right.len() as f64, 1.96f64);
+            let middle = (share + z * z / (2.0 * n)) / (1.0 + z * z / n);
+            let half = z / (1.0 + z * z / n) * (share * (1.0 - share) / n + z * z / (4.0 * n * n)).sqrt();
+            found.push(Calibrated {
+                situation: name_of(situation).to_owned(),
+                said: super::mean(&bin.iter().map(|(chance, _)| *chance).collect::<Vec<f64>>()),
+                right: share,
+                low: (middle - half).max(0.0),
+                high: (middle + half).min(1.0),
+                n: bin.len() as u64,
+            });
+        }
+    }
+    found
 }

@@ -2,6 +2,7 @@
 //! fitted on what came before them.
 
 mod active;
+mod breadth;
 mod cases;
 mod hybrid;
 mod search;
@@ -66,6 +67,24 @@ pub struct Tuned {
     pub coverage: Option<f64>,
     /// Metrics of what little is known of: unknown customers, products with few orders.
     pub cold: Vec<Metric>,
+    /// How far lists lean to what sells most: the shares of what is shown, and of what was ordered, that are among the tenth of the products
+    /// with the most orders.
+    pub popularity: Vec<Metric>,
+    /// How often products were right by the chance that was given for them.
+    pub calibration: Vec<Calibrated>,
+}
+
+/// Candidates of one situation with about the same chance of being right.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Calibrated {
+    pub situation: String,
+    /// Mean chance that was given.
+    pub said: f64,
+    /// Share that was right, with its 95% interval.
+    pub right: f64,
+    pub low: f64,
+    pub high: f64,
+    pub n: u64,
 }
 
 /// One row of the ablation table.
@@ -181,6 +200,8 @@ pub fn skipped(settings: Settings, window: Option<Window>, why: String) -> Tuned
         comparisons: Vec::new(),
         coverage: None,
         cold: Vec::new(),
+        popularity: Vec::new(),
+        calibration: Vec::new(),
     }
 }
 
@@ -232,7 +253,8 @@ pub fn tune(
     let is_hybrid = served.is_some();
     let served = served.as_ref().unwrap_or(&blend.served);
     compare(is_hybrid, served, &blend, seed, &mut tuned);
-    breadth(&model, &enough, served, seed, &mut tuned);
+    breadth::measure(&model, &enough, served, seed, &mut tuned);
+    breadth::popularity_bias(&model, &enough, served, seed, &mut tuned);
     tuned.settings = Settings { trained_until, ..model.settings };
     Ok(tuned)
 }
@@ -277,34 +299,6 @@ fn compare(is_hybrid: bool, served: &[Vec<Served>], judged: &Judged, seed: i64, 
         let pairs = served.iter().flatten().zip(judged.served.iter().flatten());
         let differences: Vec<f64> = pairs.map(|(own, other)| own.ndcg() - other.ndcg()).collect();
         tuned.comparisons.push(Comparison::new("blend", None, &differences, seed));
-    }
-}
-
-/// A product of at most so many orders before the window is cold.
-const COLD_ORDERS: u32 = 5;
-
-/// How much of the range is shown, and how products fare of which little is known.
-fn breadth(model: &Model, all: &[(Situation, Vec<Case>)], served: &[Vec<Served>], seed: i64, tuned: &mut Tuned) {
-    let orders = |product: u32| model.associations.item_orders(product);
-    let shown: std::collections::HashSet<u32> =
-        served.iter().flatten().flat_map(|served| served.list.iter().copied()).collect();
-    let sold = (0..model.catalogue.len() as u32).filter(|product| orders(*product) > 0).count();
-    tuned.coverage = Some(shown.len() as f64 / sold.max(1) as f64);
-    let recall = |is_part: &dyn Fn(u32) -> bool| -> Vec<f64> {
-        let each = all.iter().flat_map(|(_, cases)| cases).zip(served.iter().flatten());
-        each.filter_map(|(case, served)| {
-            let targets: Vec<u32> = case.targets.iter().copied().filter(|target| is_part(*target)).collect();
-            let found = targets.iter().filter(|target| served.list.contains(target)).count();
-            (!targets.is_empty()).then(|| found as f64 / targets.len() as f64)
-        })
-        .collect()
-    };
-    let cold = recall(&|product| orders(product) <= COLD_ORDERS);
-    let warm = recall(&|product| orders(product) > COLD_ORDERS);
-    for (name, values) in [("cold_recall@10", cold), ("warm_recall@10", warm)] {
-        if !values.is_empty() {
-            tuned.cold.push(metric(name.to_owned(), &values, seed));
-        }
     }
 }
 

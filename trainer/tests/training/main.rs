@@ -7,5 +7,6 @@ mod honest;
 mod learned;
 mod oracle;
 mod refusals;
+mod report;
 mod shop;
 mod versions;
