@@ -98,7 +98,7 @@ def als(side):
 def ease(side):
     """From the counts to the weights, without the counting."""
     matrix = read()
-    counts = (matrix.T @ matrix).toarray().astype(np.float32)
+    counts = np.ascontiguousarray((matrix.T @ matrix).toarray(), dtype=np.float32)
     counts[np.diag_indices_from(counts)] += 500.0
 
     def by_cholesky():
@@ -114,13 +114,9 @@ def ease(side):
         return weights(np.linalg.inv(counts), is_lower=False)
 
     def weights(inverse, is_lower):
-        if is_lower:  # the other half is written in blocks, in place
-            size, block = len(inverse), 512
-            for start in range(0, size, block):
-                end = min(size, start + block)
-                inverse[start:end, end:] = inverse[end:, start:end].T
-                corner = inverse[start:end, start:end]
-                corner[np.triu_indices_from(corner, 1)] = corner.T[np.triu_indices_from(corner, 1)]
+        if is_lower:
+            inverse = np.tril(inverse)
+            inverse += np.tril(inverse, -1).T
         result = inverse / -np.diag(inverse)
         np.fill_diagonal(result, 0)
         return result
