@@ -38,6 +38,10 @@ lint: ## formatting, clippy, licences and bans, shell scripts
 bench: ## speeds: P1 (pipeline), P2 and P3 (HTTP), event log, with the machine's context
 	@scripts/bench.sh
 
+.PHONY: bench-peers
+bench-peers: ## our fits and training steps beside PyTorch, implicit, SciPy and NumPy (from PyPI), in one run; JOBS="als knn ease transformer two-tower"
+	@scripts/bench-peers.sh
+
 .PHONY: soak
 soak: ## the long checks: many rounds, figures printed
 	@scripts/soak.sh

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # make bench: P1 (the pipeline alone), P2 and P3 (over HTTP), the event log, scans, P4 (a step of a two-tower network), a training with
-# one thread and two. P4 beside PyTorch: scripts/peers/two_tower.sh (it installs PyTorch into a folder of its own).
+# one thread and two. P4 and P5 beside other programs: make bench-peers.
 # Numbers hold for the machine that is printed with them.
 set -euo pipefail
 cd "$(dirname "$0")/.."

@@ -111,6 +111,10 @@ fn unwrapped(error: datafusion::error::DataFusionError) -> datafusion::error::Da
         },
         E::Shared(inner) => match std::sync::Arc::try_unwrap(inner) {
             Ok(inner) => unwrapped(inner),
+            // Whoever else holds it, a query that ran out of memory must be known for one: it is tried again in another way.
+            Err(inner) if matches!(inner.find_root(), E::ResourcesExhausted(_)) => {
+                E::ResourcesExhausted(inner.find_root().strip_backtrace())
+            }
             Err(inner) => E::Execution(inner.strip_backtrace()),
         },
         other => other,

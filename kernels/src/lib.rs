@@ -13,6 +13,7 @@ mod level;
 pub mod loss;
 mod matmul;
 pub mod norm;
+pub mod normal;
 pub mod scan;
 pub mod sparse;
 mod topk;

@@ -38,6 +38,23 @@ pub struct Ease {
     weights: Vec<f32>,
 }
 
+/// `B` of a symmetric matrix of counts (size x size) with the ridge on its diagonal; `counts` is emptied on the way.
+pub fn weights_of(counts: &mut Vec<f32>, size: usize) -> Result<Vec<f32>, NotSolvable> {
+    let matrix = Mat::from_fn(size, size, |row, column| counts.get(row * size + column).copied().unwrap_or(0.0));
+    *counts = Vec::new();
+    let factor = matrix.llt(Side::Lower).map_err(|error| NotSolvable(format!("{error:?}")))?;
+    drop(matrix);
+    let inverse = factor.inverse();
+    drop(factor);
+    let mut weights = vec![0.0f32; size * size];
+    weights.par_chunks_mut(size.max(1)).enumerate().for_each(|(from, row)| {
+        for (to, weight) in row.iter_mut().enumerate() {
+            *weight = if from == to { 0.0 } else { -inverse[(to, from)] / inverse[(to, to)] };
+        }
+    });
+    Ok(weights)
+}
+
 /// The ridge is too small for these counts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NotSolvable(pub String);
@@ -69,17 +86,7 @@ impl Ease {
                 *own += settings.ridge;
             }
         });
-        let counts = Mat::from_fn(size, size, |row, column| counts.get(row * size + column).copied().unwrap_or(0.0));
-        let factor = counts.llt(Side::Lower).map_err(|error| NotSolvable(format!("{error:?}")))?;
-        drop(counts);
-        let inverse = factor.inverse();
-        drop(factor);
-        let mut weights = vec![0.0f32; size * size];
-        weights.par_chunks_mut(size.max(1)).enumerate().for_each(|(from, row)| {
-            for (to, weight) in row.iter_mut().enumerate() {
-                *weight = if from == to { 0.0 } else { -inverse[(to, from)] / inverse[(to, to)] };
-            }
-        });
+        let weights = weights_of(&mut counts, size)?;
         Ok(Self { decay: settings.decay, chosen, place, weights })
     }
 

@@ -5,6 +5,7 @@
 //! nothing depends on the number of threads.
 #![forbid(unsafe_code)]
 
+pub mod als;
 pub mod autoencoder;
 pub mod blend;
 pub mod boost;
@@ -13,6 +14,7 @@ pub mod ease;
 pub mod follows;
 pub mod format;
 pub mod graph;
+pub mod item_knn;
 pub mod learned;
 pub mod measure;
 pub mod neighbours;

@@ -1,18 +1,12 @@
 #!/usr/bin/env bash
 # Our two-tower step against PyTorch's best variants on this machine: the same shape, batch and threads, in turns. Prints every run,
 # the medians and the ratios. ROUNDS_OF_BOTH=3, THREADS=2; USERS, ITEMS, DIM, BATCH, STEPS, ROUNDS as in the programs. PYTHON names a
-# Python that has torch already.
+# Python that has torch; scripts/bench-peers.sh makes one.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 . scripts/lib.sh
 export THREADS=${THREADS:-2}
-python=${PYTHON:-$ENDCAP_CACHE/peers/torch/bin/python}
-if [ -z "${PYTHON:-}" ] && [ ! -x "$python" ]; then
-  need python3 "Python makes the environment for PyTorch"
-  say "an environment for PyTorch in $ENDCAP_CACHE/peers/torch"
-  python3 -m venv "$ENDCAP_CACHE/peers/torch"
-  "$ENDCAP_CACHE/peers/torch/bin/pip" install --quiet torch
-fi
+python=${PYTHON:?scripts/bench-peers.sh names one}
 machine
 uptime
 runs=$(mktemp)

@@ -7,7 +7,7 @@ WITH lines AS (
       {not_netted_yet}
 )
 SELECT l._customer_id AS customer_id, l.product_id, l._ordered_at AS at, l.order_id, l.line_no, l.quantity, l.unit_price
-FROM lines l
-LEFT SEMI JOIN (SELECT _customer_id AS c, product_id AS p FROM lines WHERE quantity < 0) n
-    ON l._customer_id = n.c AND l.product_id = n.p
+-- What must be netted comes first: the first side of a join is the one that is held in memory.
+FROM (SELECT DISTINCT _customer_id AS c, product_id AS p FROM lines WHERE quantity < 0) n
+JOIN lines l ON l._customer_id = n.c AND l.product_id = n.p
 ORDER BY customer_id, product_id, at, CASE WHEN l.quantity > 0 THEN 0 ELSE 1 END, order_id, line_no
