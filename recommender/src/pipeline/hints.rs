@@ -50,6 +50,19 @@ impl<'a> Counter<'a> {
         ask(&self.cart(), &setting)
     }
 
+    /// What a unit of a cart's line costs after the offers that hold for it already.
+    pub fn unit_price_now(&self, product: u32) -> Option<Decimal> {
+        let id = self.facts.model.catalogue.id(product);
+        self.with_setting(|cart, setting| {
+            let at = cart.iter().position(|line| line.product_id.as_str() == id)?;
+            let line = cart.get(at)?;
+            let pricing = offers::price(cart, self.facts.shelf.offers(), setting);
+            let priced = pricing.lines.get(at).filter(|priced| priced.discount > Decimal::ZERO);
+            // Without a discount the price itself: a line's total is rounded.
+            priced.map_or(Some(line.unit_price), |priced| priced.total.checked_div(line.quantity))
+        })
+    }
+
     /// Offers that adding at most `max_add` of a product reaches, without those this customer keeps declining.
     pub fn reach(&self, product: u32, max_add: Decimal) -> Vec<Reach> {
         if self.facts.shelf.offers().is_empty() {

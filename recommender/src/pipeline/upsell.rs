@@ -63,7 +63,7 @@ fn more_of(
     let by_habit = || {
         (mode != UpsellMode::OfferGrid)
             .then(|| {
-                by_break(facts, situated, entry, most)
+                by_break(facts, situated, counter, entry, most)
                     .or_else(|| by_pack(facts, entry))
                     .or_else(|| by_habit(facts, situated, entry))
             })
@@ -121,9 +121,19 @@ fn customers_who_reached(facts: &Facts<'_>, product: u32, needed: Decimal) -> Op
     Some((found.reached, found.orders))
 }
 
-fn by_break(facts: &Facts<'_>, situated: &Situated<'_>, entry: &CartEntry, most: Decimal) -> Option<Pick> {
+fn by_break(
+    facts: &Facts<'_>,
+    situated: &Situated<'_>,
+    counter: &Counter<'_>,
+    entry: &CartEntry,
+    most: Decimal,
+) -> Option<Pick> {
     let breaks = facts.model.habits.breaks.row(entry.product);
-    let unit_price = entry.unit_price.or_else(|| facts.shelf.price(entry.product))?;
+    if breaks.is_empty() {
+        return None;
+    }
+    // A sale may be cheaper than the break: nothing would be saved.
+    let unit_price = counter.unit_price_now(entry.product)?;
     let tiers: Vec<Tier> = breaks
         .iter()
         .filter_map(|entry| {
