@@ -21,6 +21,6 @@ done
 say "chart"
 scripts/chart.sh lint
 say "python"
-python3 -m compileall -q cluster tests/kubernetes scripts
+python3 -m compileall -q cluster tests/kubernetes tests/size scripts
 say "house rules"
 scripts/house.sh

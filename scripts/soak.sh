@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # make soak: the randomised checks again and again with new seeds, each seed printed. ROUNDS says how often.
 # make soak GOAL="G7 G8": long checks on a real Kubernetes of this machine instead, by the goal that they measure; GOAL=cluster: all of them.
+# make soak GOAL=memory: ten million order lines within 2 GiB, in a memory cgroup. GOAL=growth: time and memory as data grows (P8).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/lib.sh
@@ -26,7 +27,9 @@ goal() {
     G7) alone api test_a_second_look test_git_applies ;;
     # ENDCAP_SCALE="1000 20000": models and versions.
     G8) read -r -a sizes <<< "${ENDCAP_SCALE:-1000 20000}" && alone python3 -m tests.kubernetes.scale "${sizes[@]}" ;;
-    *) printf 'failed to find the goal %s: there are G1, G2, G5, G6, G7, G8, and cluster for all of them\n' "$1" >&2 && return 2 ;;
+    memory) python3 -m tests.size.memory "${LINES_WANTED:-10000000}" ;;
+    growth) python3 -m tests.size.growth ;;
+    *) printf 'failed to find the goal %s: there are G1, G2, G5, G6, G7, G8, cluster for all of these, memory and growth\n' "$1" >&2 && return 2 ;;
   esac
 }
 

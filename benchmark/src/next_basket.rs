@@ -7,7 +7,7 @@ use endcap_methods::blend::Question;
 use endcap_methods::format::{self, Baskets};
 use endcap_methods::measure::{Ideal, judge};
 use endcap_methods::protocol::{lists, next_basket};
-use endcap_methods::suite::next_basket::{NextBasketMethods, NextBasketSettings, learn_ranker, tune as choose};
+use endcap_methods::suite::next_basket::{NextBasketMethods, NextBasketSettings, features, learn_ranker, tune as choose};
 use endcap_methods::{Histories, Scorer};
 
 use crate::program::settings_of;
@@ -48,7 +48,8 @@ pub fn evaluate(options: &EvaluateOptions) -> Result<Report, BenchmarkError> {
     let methods = NextBasketMethods::fit(&histories, &settings);
     seconds.push(("fit".to_owned(), started.elapsed().as_secs_f64()));
     let started = Instant::now();
-    let (blend, ranked) = (methods.blend(&settings.weights), methods.ranked(&histories, &ranker));
+    let features = features(&histories);
+    let (blend, ranked) = (methods.blend(&settings.weights), methods.ranked(&features, &ranker));
     let mut all: Vec<(&str, &dyn Scorer)> = methods.all();
     all.push(("blend", &blend));
     all.push(("ranker", &ranked));

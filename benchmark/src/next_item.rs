@@ -52,7 +52,7 @@ pub fn evaluate(options: &EvaluateOptions) -> Result<Report, BenchmarkError> {
     seconds.push(("fit".to_owned(), started.elapsed().as_secs_f64()));
     let started = Instant::now();
     let (mut found, mut values) = (Vec::new(), Vec::new());
-    for (name, lists) in fitted.lists(&settings.weights, &questions, histories.items, AT) {
+    for (name, lists) in fitted.lists(&settings.weights, None, &questions, histories.items, AT) {
         found.extend(rows(&name, &questions, &lists, histories.items, options.seed));
         let ndcg =
             lists.iter().zip(&questions).map(|(list, asked)| judge(list, &asked.targets, AT, Ideal::Reachable).ndcg);

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use endcap_methods::format;
 use endcap_methods::protocol::{lists, session};
-use endcap_methods::suite::session::{SessionMethods, SessionSettings, tune as choose};
+use endcap_methods::suite::session::{SessionMethods, SessionSettings, features, learn_ranker, tune as choose};
 use endcap_methods::{History, Scorer};
 
 use crate::program::settings_of;
@@ -19,7 +19,7 @@ const FILES: &str = "a folder of the layout Sessions holds train.txt, test.txt a
 const PROTOCOL: &str = "after each click but the last of a test session the clicks so far are known; MRR and HR of the next click; \
 recall over all clicks that follow; NDCG over them with the first two ranks undiscounted and log2(rank) from there on; every item of \
 the training sessions is ranked; ties to the smaller item id; 95% intervals by bootstrap over questions (1,000 resamples); settings and \
-weights are chosen on the newest training and validation sessions; what is asked has learned from the training sessions alone";
+weights are chosen on the newest training and validation sessions, the ranker is learned on the newest training sessions; what is asked has learned from the training sessions alone";
 
 /// Chooses settings from the training and the validation sessions. The test sessions are not opened.
 pub fn tune(data: &Path) -> Result<String, BenchmarkError> {
@@ -40,12 +40,16 @@ pub fn evaluate(options: &EvaluateOptions) -> Result<Report, BenchmarkError> {
     let known = read.train.users.iter().flat_map(History::items).collect::<HashSet<u32>>().len();
     let mut seconds = vec![("load".to_owned(), started.elapsed().as_secs_f64())];
     let started = Instant::now();
+    let ranker = learn_ranker(&read.train, &settings);
     let methods = SessionMethods::fit(&read.train, &settings);
     seconds.push(("fit".to_owned(), started.elapsed().as_secs_f64()));
     let started = Instant::now();
     let blend = methods.blend(&settings.weights);
     let mut all: Vec<(&str, &dyn Scorer)> = methods.all();
     all.push(("blend", &blend));
+    let features = features(&read.train);
+    let ranked = methods.ranked(&features, &ranker);
+    all.push(("ranker", &ranked));
     let mut rows = Vec::new();
     let mut values = Vec::new();
     for (name, scorer) in all {

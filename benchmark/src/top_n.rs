@@ -6,7 +6,7 @@ use std::time::Instant;
 use endcap_methods::format::{self, LightGcn};
 use endcap_methods::measure::{Ideal, judge};
 use endcap_methods::protocol::top_n::{AT, questions, rows};
-use endcap_methods::suite::top_n::{TopNSettings, fit, tune as choose};
+use endcap_methods::suite::top_n::{TopNSettings, fit, learn_ranker, tune as choose};
 
 use crate::next_item::tell;
 use crate::program::settings_of;
@@ -19,7 +19,7 @@ const FILES: &str =
 
 const PROTOCOL: &str = "what is in the test is asked for, of each user that has some; every item is ranked but those that are known of the \
 user; recall over all targets; NDCG with binary gains and the ideal over min(20, targets); ties to the smaller item id; 95% intervals by \
-bootstrap over users (1,000 resamples); settings and weights are chosen on a share of the training items that is held out";
+bootstrap over users (1,000 resamples); weights are chosen and the ranker is learned on a share of the training items that is held out";
 
 /// Chooses weights on a share of the training items. The test is not opened.
 pub fn tune(data: &Path) -> Result<String, BenchmarkError> {
@@ -39,11 +39,12 @@ pub fn evaluate(options: &EvaluateOptions) -> Result<Report, BenchmarkError> {
     let questions = questions(&histories, &wanted);
     let mut seconds = vec![("load".to_owned(), started.elapsed().as_secs_f64())];
     let started = Instant::now();
+    let ranker = learn_ranker(&histories, &settings, &tell)?;
     let fitted = fit(&histories, &settings, &tell)?;
     seconds.push(("fit".to_owned(), started.elapsed().as_secs_f64()));
     let started = Instant::now();
     let (mut found, mut values) = (Vec::new(), Vec::new());
-    for (name, lists) in fitted.lists(&settings.weights, &questions, histories.items, AT) {
+    for (name, lists) in fitted.lists(&settings.weights, ranker.as_ref(), &questions, histories.items, AT) {
         found.extend(rows(&name, &questions, &lists, histories.items, options.seed));
         let recall =
             lists.iter().zip(&questions).map(|(list, asked)| judge(list, &asked.targets, AT, Ideal::Reachable).recall);

@@ -12,12 +12,15 @@ use crate::train::prepare;
 /// Tasks over a shop's orders.
 const SHOP: [&str; 4] = ["cart-completion", "cross-sell", "next-order", "quantity-upsell"];
 
+/// Published tasks.
+const PUBLISHED: [&str; 5] = ["next-basket", "next-item", "top-n", "rules", "session"];
+
 #[derive(Debug, Args)]
 pub struct EvaluateArgs {
     /// cart-completion: the first half of an order is the cart, the rest is to be found; cross-sell: the same, only other
-    /// subcategories; next-order: the first order of each known customer; quantity-upsell: lines just below a price break. Published tasks: next-basket, next-item, top-n,
-    /// rules, session
-    #[arg(long, value_parser = ["cart-completion", "cross-sell", "next-order", "quantity-upsell", "next-basket", "next-item", "top-n", "rules", "session"])]
+    /// subcategories; next-order: the first order of each known customer; quantity-upsell: lines just below a price break.
+    /// Published tasks: next-basket, next-item, top-n, rules, session
+    #[arg(long, value_parser = SHOP.into_iter().chain(PUBLISHED).collect::<Vec<_>>())]
     task: String,
     /// The data: a prepared dataset, with --layout Mv a folder with MV_* files, or a published task's folder or file
     #[arg(long, value_name = "DIR_OR_FILE")]

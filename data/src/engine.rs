@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::BufWriter;
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -11,6 +12,7 @@ use arrow_schema::SchemaRef;
 use datafusion::catalog::TableProvider;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::context::SQLOptions;
+use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::prelude::{ParquetReadOptions, SessionConfig, SessionContext};
@@ -38,6 +40,9 @@ impl Default for Limits {
     }
 }
 
+/// Of what holds memory, so many are named when it runs out.
+const NAMED_CONSUMERS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(4);
+
 type Verify<'a> = &'a (dyn Fn() -> Result<(), DataError> + Sync);
 
 /// A session with a folder for what is staged and spilled.
@@ -59,8 +64,10 @@ impl Engine {
         // Each sort keeps room to merge what it spilled; all of them together must leave room to sort in.
         options.execution.sort_spill_reservation_bytes =
             (10 << 20).min((limits.memory_mib.max(64) << 20) / (8 * limits.threads.max(1)));
+        // Fair shares: where the first sort of several may take everything, the others cannot even begin, and what cannot begin cannot spill.
+        let pool = FairSpillPool::new(limits.memory_mib.max(64) << 20);
         let runtime = RuntimeEnvBuilder::new()
-            .with_memory_limit(limits.memory_mib.max(64) << 20, 1.0)
+            .with_memory_pool(Arc::new(TrackConsumersPool::new(pool, NAMED_CONSUMERS)))
             .with_disk_manager_builder(
                 DiskManagerBuilder::default().with_mode(DiskManagerMode::Directories(vec![spill])),
             )

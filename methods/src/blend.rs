@@ -17,8 +17,8 @@ pub enum Scale {
 }
 
 impl Scale {
-    /// Brings scores to the scale. What is below 0 or never counts as 0: a blend's methods have no veto.
-    pub fn apply(self, scores: &mut [f32]) {
+    /// Brings scores to the scale. What is below 0 or never counts as 0: a blend's methods have no veto. Returns what was divided by.
+    pub fn apply(self, scores: &mut [f32]) -> f32 {
         let above = scores.iter().copied().filter(|score| *score > 0.0);
         let unit = match self {
             Self::Plain => 1.0,
@@ -28,6 +28,7 @@ impl Scale {
         for score in scores {
             *score = if *score > 0.0 { *score / unit } else { 0.0 };
         }
+        unit
     }
 }
 

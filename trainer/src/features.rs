@@ -97,10 +97,23 @@ pub fn quantiles(mut values: Vec<f64>) -> Vec<f64> {
     QUANTILES.iter().map(|share| at(*share)).collect()
 }
 
+/// Share of lines of customers who had bought the product before. One customer at a time, so that it takes no memory to speak of.
+fn repeat_share(sales: View<'_>, customers: usize) -> f64 {
+    let (mut lines, mut first) = (0, 0);
+    let mut own: Vec<u32> = Vec::new();
+    for orders in sales.by_customer(customers) {
+        own.clear();
+        own.extend(orders.iter().flat_map(|order| sales.lines(*order as usize)).map(|line| line.product));
+        lines += own.len();
+        own.sort_unstable();
+        own.dedup();
+        first += own.len();
+    }
+    (lines - first) as f64 / lines.max(1) as f64
+}
+
 pub fn facts(sales: View<'_>, rfm: &[Option<Rfm>]) -> Facts {
     let mut facts = Facts { orders_by_month: vec![0; 12], orders_by_hour: vec![0; 24], ..Facts::default() };
-    let mut seen = std::collections::HashSet::new();
-    let (mut known, mut repeated) = (0u64, 0u64);
     let (mut sizes, mut values, mut prices) = (Vec::new(), Vec::new(), Vec::new());
     for (head, lines) in sales.orders() {
         if let Some(count) = facts.orders_by_month.get_mut(usize::from(head.month().unsigned_abs()).saturating_sub(1)) {
@@ -112,14 +125,8 @@ pub fn facts(sales: View<'_>, rfm: &[Option<Rfm>]) -> Facts {
         sizes.push(lines.len() as f64);
         values.push(lines.iter().map(|line| line.unit_price as f64 / 1e4 * f64::from(line.quantity)).sum());
         prices.extend(lines.iter().map(|line| line.unit_price as f64 / 1e4));
-        if let Some(customer) = head.customer() {
-            for line in lines {
-                known += 1;
-                repeated += u64::from(!seen.insert((customer, line.product)));
-            }
-        }
     }
-    facts.repeat_share = repeated as f64 / known.max(1) as f64;
+    facts.repeat_share = repeat_share(sales, rfm.len());
     let of = |value: fn(&Rfm) -> f64| quantiles(rfm.iter().flatten().map(value).collect());
     facts.quantiles = BTreeMap::from([
         ("order_products".to_owned(), quantiles(sizes)),

@@ -6,11 +6,11 @@ use endcap_kernels::dot::axpy;
 use rayon::prelude::*;
 
 use crate::blend::{Part, Question, Scale, Worth, choose};
+use crate::boost::{BoostSettings, Boosted};
+use crate::learned::facts::Degrees;
+use crate::learned::{Features, GROUP, Said, Views, learn, ranked};
 use crate::unseen::leave_out;
-use crate::{History, Scorer, Ties, Unseen, top};
-
-/// Questions that are asked together.
-const GROUP: usize = 16;
+use crate::{Histories, History, Scorer, Ties, Unseen, top};
 
 /// A method could not be fitted.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -27,6 +27,32 @@ pub struct Fitted {
     methods: Vec<(String, Box<dyn Scorer>)>,
 }
 
+/// Trees over what methods say.
+pub struct Ranker {
+    features: Features,
+    trees: Boosted,
+}
+
+impl Ranker {
+    pub fn trees(&self) -> usize {
+        self.trees.trees()
+    }
+
+    /// The same trees for methods that were fitted on these.
+    pub fn on(self, histories: &Histories) -> Self {
+        Self { features: features(histories), trees: self.trees }
+    }
+}
+
+/// Methods of the graph say much by how far they stand above 0, and all of them by how near to their first choice.
+fn features(histories: &Histories) -> Features {
+    Features {
+        scales: vec![Scale::Plain, Scale::Highest],
+        facts: Box::new(Degrees::fit(histories)),
+        named_only: true,
+    }
+}
+
 /// What the best lists of a method are, by question.
 pub type Lists = Vec<Vec<u32>>;
 
@@ -41,10 +67,11 @@ impl Fitted {
         self.methods.iter().map(|(name, scorer)| (name.as_str(), Unseen(scorer.as_ref()))).collect()
     }
 
-    /// The lists of each method alone, and of the blend by these weights, which comes last. Each method is asked once.
+    /// The lists of each method alone, of the blend by these weights and, where there is one, of the ranker. Each method is asked once.
     pub fn lists(
         &self,
         weights: &BTreeMap<String, f32>,
+        ranker: Option<&Ranker>,
         questions: &[Question],
         items: usize,
         at: usize,
@@ -58,26 +85,50 @@ impl Fitted {
             .map(|group| {
                 let users: Vec<(Option<usize>, &History)> =
                     group.iter().map(|question| (question.who, &question.history)).collect();
-                let (mut own, mut blend) = (vec![0.0; group.len() * items], vec![0.0; group.len() * items]);
-                let mut found: Vec<Lists> = Vec::with_capacity(all.len() + 1);
-                for (name, scorer) in &all {
+                let mut blend = vec![0.0; group.len() * items];
+                let mut found: Vec<Lists> = Vec::with_capacity(all.len() + 2);
+                let mut scores: Vec<Vec<f32>> = Vec::with_capacity(all.len());
+                for (_, scorer) in &all {
+                    let mut own = vec![0.0; group.len() * items];
                     scorer.score_all(&users, &mut own);
                     found.push(own.chunks_exact(items.max(1)).map(best).collect());
-                    for (own, blend) in own.chunks_exact_mut(items.max(1)).zip(blend.chunks_exact_mut(items.max(1))) {
-                        Scale::Share.apply(own);
-                        axpy(weight(name), own, blend);
+                    scores.push(own);
+                }
+                let mut parts: Vec<_> = scores.iter_mut().map(|own| own.chunks_exact_mut(items.max(1))).collect();
+                let mut by_ranker: Lists = Vec::new();
+                for (question, blend) in group.iter().zip(blend.chunks_exact_mut(items.max(1))) {
+                    let said: Vec<Said<'_>> = parts.iter_mut().filter_map(Iterator::next).map(Said::of).collect();
+                    for (said, (name, _)) in said.iter().zip(&all) {
+                        axpy(weight(name), said.shares, blend);
+                    }
+                    if let Some(Ranker { features, trees }) = ranker {
+                        let (candidates, numbers) = features.of(&said, &question.history);
+                        by_ranker.push(ranked(trees, &candidates, &numbers, at));
                     }
                 }
                 for (question, scores) in group.iter().zip(blend.chunks_exact_mut(items.max(1))) {
                     leave_out(&question.history, scores);
                 }
                 found.push(blend.chunks_exact(items.max(1)).map(best).collect());
+                if ranker.is_some() {
+                    found.push(by_ranker);
+                }
                 found
             })
             .collect();
-        let names = all.iter().map(|(name, _)| (*name).to_owned()).chain(["blend".to_owned()]);
+        let after = ["blend"].into_iter().chain(ranker.map(|_| "ranker"));
+        let names = all.iter().map(|(name, _)| *name).chain(after).map(str::to_owned);
         let of = |place: usize| groups.iter().filter_map(|group| group.get(place)).flatten().cloned().collect();
         names.enumerate().map(|(place, name)| (name, of(place))).collect()
+    }
+
+    /// Learns a ranker over these methods from questions that they were fitted without. `histories` is what they were fitted on.
+    pub(super) fn learn_ranker(&self, histories: &Histories, questions: &[Question], settings: BoostSettings) -> Ranker {
+        let all = self.all();
+        let features = features(histories);
+        let parts = all.iter().map(|(_, scorer)| scorer as &dyn Scorer).collect();
+        let trees = learn(&Views::new(parts, &features), questions, histories.items, settings);
+        Ranker { features, trees }
     }
 
     /// The weights that find most, from `start` on.
@@ -126,7 +177,7 @@ mod tests {
         fitted.push("one", 1, Fixed(vec![0.0, 1.0, 3.0, 1.0]));
         let question = Question { who: None, history: History::of_items(vec![0]), targets: vec![1] };
         let weights = BTreeMap::from([("one".to_owned(), 0.8), ("one_2".to_owned(), 1.0)]);
-        let found = fitted.lists(&weights, std::slice::from_ref(&question), 4, 3);
+        let found = fitted.lists(&weights, None, std::slice::from_ref(&question), 4, 3);
         // Of what was not had, item 1 has all of the first method and a fifth of the second: 0.8 + 0.2 against 0.6 of item 2.
         let names: Vec<&str> = found.iter().map(|(name, _)| name.as_str()).collect();
         assert_eq!(names, ["one", "one_2", "blend"]);

@@ -6,7 +6,8 @@ use super::{Named, best, blend, worth_of};
 use crate::blend::{Blend, Question, Scale, choose};
 use crate::boost::{BoostSettings, Boosted};
 use crate::follows::{Follows, FollowsSettings, Steps};
-use crate::learned::{Learned, Views, learn};
+use crate::learned::facts::Repeats;
+use crate::learned::{Features, Learned, Views, learn};
 use crate::neighbours::{Nearness, TifuKnn, TifuSettings};
 use crate::popularity::{Popularity, PopularitySettings};
 use crate::protocol::next_basket::{AT, hold_out, worth};
@@ -102,22 +103,27 @@ impl NextBasketMethods {
         blend(&self.all(), weights, Scale::Share)
     }
 
-    /// What the ranker sees. `histories` is what the methods were fitted on.
-    pub fn views(&self, histories: &Histories) -> Views<'_> {
-        Views::new(self.all().into_iter().map(|(_, scorer)| scorer).collect(), histories)
+    /// What the ranker sees.
+    fn views<'a>(&'a self, features: &'a Features) -> Views<'a> {
+        Views::new(self.all().into_iter().map(|(_, scorer)| scorer).collect(), features)
     }
 
     /// The methods and the ranker over them.
-    pub fn ranked<'a>(&'a self, histories: &Histories, ranker: &'a Boosted) -> Learned<'a> {
-        Learned::new(self.views(histories), ranker)
+    pub fn ranked<'a>(&'a self, features: &'a Features, ranker: &'a Boosted) -> Learned<'a> {
+        Learned::new(self.views(features), ranker)
     }
+}
+
+/// How what the methods say becomes numbers. `histories` is what they were fitted on.
+pub fn features(histories: &Histories) -> Features {
+    Features { scales: vec![Scale::Share], facts: Box::new(Repeats::fit(histories)), named_only: false }
 }
 
 /// Learns the ranker on each user's last basket, with methods that were fitted without it.
 pub fn learn_ranker(histories: &Histories, settings: &NextBasketSettings) -> Boosted {
     let (left, questions) = hold_out(histories);
     let methods = NextBasketMethods::fit(&left, settings);
-    learn(&methods.views(&left), &questions, histories.items, settings.ranker)
+    learn(&methods.views(&features(&left)), &questions, histories.items, settings.ranker)
 }
 
 /// One question in so many is asked while single methods are tuned.
@@ -227,7 +233,8 @@ mod tests {
         assert_eq!(ranker, learn_ranker(&histories, &settings));
         let methods = NextBasketMethods::fit(&histories, &settings);
         let (_, questions) = hold_out(&histories);
-        for scorer in [&methods.blend(&settings.weights) as &dyn Scorer, &methods.ranked(&histories, &ranker)] {
+        let features = features(&histories);
+        for scorer in [&methods.blend(&settings.weights) as &dyn Scorer, &methods.ranked(&features, &ranker)] {
             let lists = lists(scorer, &questions, histories.items, AT);
             let rows = next_basket::rows("m", &questions, &lists, histories.items, 1);
             assert!(rows[0].value > 0.99, "the pair that comes next stands in every list: {rows:?}");

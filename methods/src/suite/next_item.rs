@@ -157,7 +157,7 @@ mod tests {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
             pool.install(|| {
                 let tuned = tune(&train, &[], &settings, &|_| ()).unwrap();
-                let found = fit(&train, &[], &tuned, &|_| ()).unwrap().lists(&tuned.weights, &asked, 20, AT);
+                let found = fit(&train, &[], &tuned, &|_| ()).unwrap().lists(&tuned.weights, None, &asked, 20, AT);
                 (tuned, found)
             })
         };

@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 
 use super::{Named, best, blend, worth_of};
 use crate::blend::{Blend, Scale, choose};
+use crate::boost::{BoostSettings, Boosted};
 use crate::follows::{Follows, FollowsSettings, Steps};
+use crate::learned::facts::Clicks;
+use crate::learned::{Features, Learned, Views, learn};
 use crate::popularity::{Popularity, PopularitySettings};
 use crate::protocol::session::{AT, questions, reciprocal_rank};
 use crate::session::{SessionKnn, SessionKnnSettings};
@@ -26,6 +29,7 @@ pub struct SessionSettings {
     pub clicked: Clicked,
     /// Weights of the blend, by method.
     pub weights: BTreeMap<String, f32>,
+    pub ranker: BoostSettings,
 }
 
 const NEXT: FollowsSettings = FollowsSettings {
@@ -48,6 +52,7 @@ impl Default for SessionSettings {
             later: FollowsSettings { reach: 10, gap_decay: 0.7, last: 3, last_decay: 0.5, ..NEXT },
             clicked: Clicked::default(),
             weights: BTreeMap::from([("tuned_knn".to_owned(), 1.0), ("later".to_owned(), 1.0)]),
+            ranker: BoostSettings::default(),
         }
     }
 }
@@ -89,6 +94,31 @@ impl SessionMethods {
     pub fn blend(&self, weights: &BTreeMap<String, f32>) -> Blend<'_> {
         blend(&self.all(), weights, Scale::Highest)
     }
+
+    fn views<'a>(&'a self, features: &'a Features) -> Views<'a> {
+        Views::new(self.all().into_iter().map(|(_, scorer)| scorer).collect(), features)
+    }
+
+    /// The methods and the ranker over them.
+    pub fn ranked<'a>(&'a self, features: &'a Features, ranker: &'a Boosted) -> Learned<'a> {
+        Learned::new(self.views(features), ranker)
+    }
+}
+
+/// How what the methods say becomes numbers. `sessions` is what they were fitted on.
+pub fn features(sessions: &Histories) -> Features {
+    Features { scales: vec![Scale::Share, Scale::Highest], facts: Box::new(Clicks::fit(sessions)), named_only: true }
+}
+
+/// Learns the ranker on the next clicks of the newest sessions, with methods that were fitted on the older ones.
+pub fn learn_ranker(sessions: &Histories, settings: &SessionSettings) -> Boosted {
+    let (older, newest) = hold_out(sessions, &[]);
+    let mut asked = questions(&newest);
+    for question in &mut asked {
+        question.targets.truncate(1);
+    }
+    let methods = SessionMethods::fit(&older, settings);
+    learn(&methods.views(&features(&older)), &asked, sessions.items, settings.ranker)
 }
 
 /// Share of the sessions that settings are chosen by.
@@ -176,8 +206,12 @@ mod tests {
         assert_eq!(settings, tune(&sessions, &valid));
         let methods = SessionMethods::fit(&sessions, &settings);
         let asked = questions(&valid);
-        let lists = lists(&methods.blend(&settings.weights), &asked, 20, AT);
-        let rows = session::rows("m", &asked, &lists, 20, 1);
-        assert!(rows[0].value > 0.99, "{rows:?}");
+        let (features, ranker) = (features(&sessions), learn_ranker(&sessions, &settings));
+        assert_eq!(ranker, learn_ranker(&sessions, &settings));
+        for scorer in [&methods.blend(&settings.weights) as &dyn Scorer, &methods.ranked(&features, &ranker)] {
+            let lists = lists(scorer, &asked, 20, AT);
+            let rows = session::rows("m", &asked, &lists, 20, 1);
+            assert!(rows[0].value > 0.99, "{rows:?}");
+        }
     }
 }

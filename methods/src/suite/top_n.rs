@@ -1,13 +1,14 @@
 //! What else each user had: steps over the graph of users and items with several weights of the degrees, a low-pass filter of its
-//! spectrum, and an autoencoder, blended.
+//! spectrum, and an autoencoder, blended, and a ranker over all of them.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::fitted::{FitError, Fitted, thinned};
+use super::fitted::{FitError, Fitted, Ranker, thinned};
 use crate::Histories;
 use crate::autoencoder::{Autoencoder, AutoencoderSettings};
+use crate::boost::BoostSettings;
 use crate::graph::Graph;
 use crate::graph::links::{Links, LinksSettings};
 use crate::graph::spectrum::{Spectrum, SpectrumSettings};
@@ -27,26 +28,32 @@ pub struct TopNSettings {
     pub seed: i64,
     /// Weights of the blend, by method.
     pub weights: BTreeMap<String, f32>,
+    /// The ranker learns from about so many of the held-out questions; 0: there is none.
+    pub ranked_by: usize,
+    pub ranker: BoostSettings,
 }
 
 impl Default for TopNSettings {
     fn default() -> Self {
         let links = |spoken, between, reached| LinksSettings { spoken, between, reached, ..LinksSettings::default() };
+        let spectrum = |rank, ridge| SpectrumSettings {
+            rank,
+            user_power: 0.3,
+            item_power: 0.3,
+            ridge,
+            reached: 0.15,
+            ..SpectrumSettings::default()
+        };
         Self {
-            links: vec![links(0.5, 0.6, 0.4), links(0.7, 0.7, 0.3), links(0.5, 1.0, 0.3)],
-            spectra: vec![SpectrumSettings {
-                rank: 500,
-                user_power: 0.3,
-                item_power: 0.3,
-                ridge: 0.2,
-                reached: 0.15,
-                ..SpectrumSettings::default()
-            }],
-            autoencoders: vec![AutoencoderSettings::default()],
+            links: vec![links(0.5, 0.6, 0.4), links(0.7, 0.7, 0.3), links(0.5, 1.0, 0.3), links(1.0, 0.8, 0.1)],
+            spectra: vec![spectrum(500, 0.2), spectrum(1_500, 0.1)],
+            autoencoders: Vec::new(),
             held_out: 0.2,
             chosen_by: 5_000,
             seed: 1,
             weights: BTreeMap::from([("links".to_owned(), 1.0), ("spectrum".to_owned(), 0.3)]),
+            ranked_by: 12_000,
+            ranker: BoostSettings::default(),
         }
     }
 }
@@ -85,6 +92,22 @@ pub fn tune(histories: &Histories, settings: &TopNSettings, told: &dyn Fn(&str))
     Ok(TopNSettings { weights, ..settings.clone() })
 }
 
+/// Learns the ranker on the share that is held out, with methods that were fitted without it.
+pub fn learn_ranker(
+    histories: &Histories,
+    settings: &TopNSettings,
+    told: &dyn Fn(&str),
+) -> Result<Option<Ranker>, FitError> {
+    if settings.ranked_by == 0 {
+        return Ok(None);
+    }
+    let (left, asked) = hold_out(histories, settings.held_out, settings.seed);
+    let asked = thinned(asked, settings.ranked_by);
+    let ranker = fit(&left, settings, told)?.learn_ranker(&left, &asked, settings.ranker);
+    told(&format!("ranker: {} trees from {} questions", ranker.trees(), asked.len()));
+    Ok(Some(ranker.on(histories)))
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::indexing_slicing)]
@@ -115,7 +138,9 @@ mod tests {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
             pool.install(|| {
                 let tuned = tune(&histories, &settings, &|_| ()).unwrap();
-                let found = fit(&histories, &tuned, &|_| ()).unwrap().lists(&tuned.weights, &asked, 24, AT);
+                let ranker = learn_ranker(&histories, &tuned, &|_| ()).unwrap();
+                let fitted = fit(&histories, &tuned, &|_| ()).unwrap();
+                let found = fitted.lists(&tuned.weights, ranker.as_ref(), &asked, 24, AT);
                 (tuned, found)
             })
         };

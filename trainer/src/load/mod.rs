@@ -81,6 +81,10 @@ impl Tables<'_> {
         self.manifest.tables.contains_key(R::TABLE)
     }
 
+    fn rows<R: Row>(&self) -> u64 {
+        self.manifest.rows(R::TABLE)
+    }
+
     fn need<R: Row>(&self) -> Result<(), TrainError> {
         if self.has::<R>() { Ok(()) } else { Err(TrainError::NoTable(self.dir.to_owned(), R::TABLE)) }
     }

@@ -1,14 +1,17 @@
 //! Orders and their lines.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use endcap_recommender::fitted::NONE;
 use endcap_tables::{Cancellation, Order, OrderLine, OrderStatus};
+use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use rust_decimal::Decimal;
 use rust_decimal::prelude::ToPrimitive;
 
 use super::catalogue::Products;
+use super::labels::Texts;
 use super::people::People;
 use super::{Cut, Labels, Line, OrderHead, Sales, Tables};
 use crate::TrainError;
@@ -33,6 +36,9 @@ struct RawLine {
     discount: i64,
 }
 
+/// Room for more lines than these is not taken beforehand, whatever a manifest says.
+const MOST_ROOM: u64 = 100_000_000;
+
 fn ten_thousandths(value: Decimal) -> i64 {
     let mut value = value.round_dp(4);
     value.rescale(4);
@@ -49,53 +55,60 @@ pub(super) fn read(
 ) -> Result<Orders, TrainError> {
     tables.need::<Order>()?;
     tables.need::<OrderLine>()?;
-    let mut rows: Vec<Order> = Vec::new();
+    let mut rows: Vec<Placed> = Vec::new();
+    let mut texts = Texts::default();
     // Which orders there are, so that a line of a cancelled order is told from a line of none.
-    let mut place: HashMap<String, u32> = HashMap::new();
+    let mut place: HashMap<Arc<str>, u32> = HashMap::new();
     let (mut duplicates, mut not_placed) = (0, 0);
-    let mut held: HashSet<String> = HashSet::new();
+    let mut held: HashSet<Arc<str>> = HashSet::new();
     tables.each(|order: Order| {
+        let is_placed = order.status.eq_ignore_ascii_case(OrderStatus::Placed.as_str());
+        let id = Arc::<str>::from(order.order_id.as_str());
         if let Some(cut) = cut.filter(|cut| order.ordered_at.as_second() >= cut.from_s) {
-            let is_wanted = order.ordered_at.as_second() < cut.until_s
-                && order.status.eq_ignore_ascii_case(OrderStatus::Placed.as_str());
-            if held.insert(order.order_id.clone()) && is_wanted {
-                rows.push(order);
+            let is_wanted = order.ordered_at.as_second() < cut.until_s && is_placed;
+            if held.insert(id.clone()) && is_wanted {
+                rows.push(Placed::of(&order, id, &mut texts));
             }
-        } else if place.contains_key(&order.order_id) {
+        } else if place.contains_key(&id) {
             duplicates += 1;
-        } else if order.status.eq_ignore_ascii_case(OrderStatus::Placed.as_str()) {
-            place.insert(order.order_id.clone(), 0);
-            rows.push(order);
+        } else if is_placed {
+            place.insert(id.clone(), 0);
+            rows.push(Placed::of(&order, id, &mut texts));
         } else {
-            place.insert(order.order_id, NONE);
+            place.insert(id, NONE);
             not_placed += 1;
         }
     })?;
     tables.reject("orders", "duplicate_key", duplicates);
     tables.reject("orders", "not_placed", not_placed);
-    rows.sort_by(|a, b| (a.ordered_at, &a.order_id).cmp(&(b.ordered_at, &b.order_id)));
+    rows.sort_by(|a, b| (a.at, &a.id).cmp(&(b.at, &b.id)));
     // A held order's id may stand before the cut as well: the earlier one counts.
-    rows.retain(|order| !(is_held(order, cut) && place.contains_key(&order.order_id)));
-    let before = rows.partition_point(|order| !is_held(order, cut));
+    rows.retain(|order| !(order.is_held(cut) && place.contains_key(&order.id)));
+    let before = rows.partition_point(|order| !order.is_held(cut));
     for (at, order) in (0u32..).zip(&rows) {
-        place.insert(order.order_id.clone(), at);
+        place.insert(order.id.clone(), at);
     }
 
     let mut lines = read_lines(tables, &place, &held, before as u32, products, cut)?;
-    drop(place);
+    drop((place, held));
     lines.sort_unstable_by_key(|raw| (raw.order, raw.line_no, raw.seen));
 
     let (learned, tested) = rows.split_at(before);
-    let customers = Labels::of(people.ids().chain(learned.iter().filter_map(|order| order.customer_id.as_deref())));
-    let labels = Labels::of(people.values().chain(learned.iter().flat_map(|order| {
-        [&order.channel, &order.city_id, &order.area_id, &order.country].into_iter().filter_map(|text| text.as_deref())
-    })));
-    let currency = learned.iter().find_map(|order| order.currency.clone());
+    let customers = Labels::of(people.ids().chain(learned.iter().filter_map(|order| texts.get(order.customer))));
+    let labels = Labels::of(people.values().chain({
+        let mut own: Vec<u32> = learned.iter().flat_map(|order| [order.channel].into_iter().chain(order.place)).collect();
+        own.sort_unstable();
+        own.dedup();
+        own.into_iter().filter_map(|number| texts.get(number)).collect::<Vec<_>>()
+    }));
+    let known = Known { people, texts: &texts, customer: texts.places(&customers), label: texts.places(&labels), labels: &labels };
+    let currency = learned.iter().find_map(|order| texts.get(order.currency)).map(str::to_owned);
     let placed = learned.len() as u64;
+    let learned_lines = lines.partition_point(|raw| (raw.order as usize) < before);
+    let mut sales = Sales::with_room(learned.len(), learned_lines);
+    let mut test = Sales::with_room(tested.len(), lines.len() - learned_lines);
     let mut rest = lines.as_slice();
     let mut without_lines = 0;
-    let mut orders = Vec::with_capacity(learned.len());
-    let mut held = Vec::with_capacity(tested.len());
     for (at, order) in (0u32..).zip(&rows) {
         let (own, later) = rest.split_at(rest.partition_point(|raw| raw.order == at));
         rest = later;
@@ -104,22 +117,73 @@ pub(super) fn read(
             without_lines += u64::from(is_learned);
             continue;
         }
-        let list = if is_learned { &mut orders } else { &mut held };
-        list.push((head(order, people, &customers, &labels), distinct(own)));
+        let into = if is_learned { &mut sales } else { &mut test };
+        into.push(known.head(order), distinct(own));
     }
     tables.reject("orders", "no_usable_line", without_lines);
-    Ok(Orders {
-        sales: Sales::from_orders(orders),
-        held: Sales::from_orders(held),
-        customers,
-        labels,
-        currency,
-        placed,
-    })
+    Ok(Orders { sales, held: test, customers, labels, currency, placed })
 }
 
-fn is_held(order: &Order, cut: Option<Cut>) -> bool {
-    cut.is_some_and(|cut| order.ordered_at.as_second() >= cut.from_s)
+/// A placed order as it was read; its texts as numbers, since most of them are said again and again.
+struct Placed {
+    id: Arc<str>,
+    at: Timestamp,
+    customer: u32,
+    channel: u32,
+    /// City, area, country.
+    place: [u32; 3],
+    currency: u32,
+}
+
+impl Placed {
+    fn of(order: &Order, id: Arc<str>, texts: &mut Texts) -> Self {
+        Self {
+            id,
+            at: order.ordered_at,
+            customer: texts.number(order.customer_id.as_deref()),
+            channel: texts.number(order.channel.as_deref()),
+            place: [&order.city_id, &order.area_id, &order.country].map(|text| texts.number(text.as_deref())),
+            currency: texts.number(order.currency.as_deref()),
+        }
+    }
+
+    fn is_held(&self, cut: Option<Cut>) -> bool {
+        cut.is_some_and(|cut| self.at.as_second() >= cut.from_s)
+    }
+}
+
+/// What texts of orders stand for.
+struct Known<'a> {
+    people: &'a People,
+    texts: &'a Texts,
+    /// By text: index of the customer, or of the label.
+    customer: Vec<u32>,
+    label: Vec<u32>,
+    labels: &'a Labels,
+}
+
+impl Known<'_> {
+    fn head(&self, order: &Placed) -> OrderHead {
+        let find = |places: &[u32], number: u32| places.get(number as usize).copied().unwrap_or(NONE);
+        let customer = self.texts.get(order.customer);
+        // Where an order says nothing of its place, its customer's home stands for it.
+        let or_home = |number: u32, name: &str| match number {
+            NONE => self.labels.index(customer.and_then(|id| self.people.value(id, name))),
+            number => find(&self.label, number),
+        };
+        let [city, area, country] = order.place;
+        let at = order.at.to_zoned(TimeZone::UTC);
+        OrderHead {
+            at_s: order.at.as_second(),
+            customer: find(&self.customer, order.customer),
+            channel: find(&self.label, order.channel),
+            city: or_home(city, "city_id"),
+            area: or_home(area, "area_id"),
+            country: or_home(country, "country"),
+            month_number: i32::from(at.year()) * 12 + i32::from(at.month()) - 1,
+            hour: at.hour().unsigned_abs(),
+        }
+    }
 }
 
 /// An order and the number of one of its lines.
@@ -152,13 +216,14 @@ fn undone(tables: &Tables<'_>, cut: Option<Cut>) -> Result<HashMap<LineKey, Undo
 
 fn read_lines(
     tables: &mut Tables<'_>,
-    place: &HashMap<String, u32>,
-    held: &HashSet<String>,
+    place: &HashMap<Arc<str>, u32>,
+    held: &HashSet<Arc<str>>,
     before: u32,
     products: &mut Products,
     cut: Option<Cut>,
 ) -> Result<Vec<RawLine>, TrainError> {
-    let mut lines: Vec<RawLine> = Vec::new();
+    // As many as the table says, since a list that grows by doubling holds them twice for a moment.
+    let mut lines: Vec<RawLine> = Vec::with_capacity(tables.rows::<OrderLine>().min(MOST_ROOM) as usize);
     let mut fractions: Vec<u32> = Vec::new();
     let mut reasons: HashMap<&'static str, u64> = HashMap::new();
     let price_lists = price_lists(tables)?;
@@ -168,13 +233,13 @@ fn read_lines(
         if !undone.is_empty()
             && let Some(Undone { all, late }) = undone.get(&(row.order_id.clone(), row.line_no))
         {
-            let is_learned = place.get(&row.order_id).is_some_and(|at| *at < before);
+            let is_learned = place.get(row.order_id.as_str()).is_some_and(|at| *at < before);
             row.quantity += if is_learned { *late } else { *all };
         }
         let is_held =
-            place.get(&row.order_id).map_or_else(|| held.contains(&row.order_id), |at| *at != NONE && *at >= before);
+            place.get(row.order_id.as_str()).map_or_else(|| held.contains(row.order_id.as_str()), |at| *at != NONE && *at >= before);
         let kept = (|| {
-            let order = *place.get(&row.order_id).ok_or("unknown_order")?;
+            let order = *place.get(row.order_id.as_str()).ok_or("unknown_order")?;
             if order == NONE {
                 return Err("order_not_placed");
             }
@@ -222,25 +287,6 @@ fn price_lists(tables: &Tables<'_>) -> Result<HashSet<String>, TrainError> {
         }
     })?;
     Ok(lists)
-}
-
-fn head(order: &Order, people: &People, customers: &Labels, labels: &Labels) -> OrderHead {
-    let own = order.customer_id.as_deref().and_then(|id| people.get(id));
-    // Where an order says nothing of its place, its customer's home stands for it.
-    let or_home = |text: &Option<String>, name: &str| {
-        labels.index(text.as_deref().or_else(|| own.and_then(|person| person.value(name))))
-    };
-    let at = order.ordered_at.to_zoned(TimeZone::UTC);
-    OrderHead {
-        at_s: order.ordered_at.as_second(),
-        customer: customers.index(order.customer_id.as_deref()),
-        channel: labels.index(order.channel.as_deref()),
-        city: or_home(&order.city_id, "city_id"),
-        area: or_home(&order.area_id, "area_id"),
-        country: or_home(&order.country, "country"),
-        month_number: i32::from(at.year()) * 12 + i32::from(at.month()) - 1,
-        hour: at.hour().unsigned_abs(),
-    }
 }
 
 /// The distinct products of an order's lines in line order: quantities add up, the price is what a unit cost on the whole.

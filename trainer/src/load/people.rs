@@ -7,6 +7,7 @@ use endcap_tables::{Customer, Interaction};
 use rust_decimal::prelude::ToPrimitive;
 
 use super::catalogue::Products;
+use super::labels::Texts;
 use super::{Labels, Tables};
 use crate::TrainError;
 
@@ -16,19 +17,12 @@ pub const TRAITS: [&str; 7] = ["customer_type", "gender", "age_band", "income_ba
 /// A trait's place in [`TRAITS`].
 pub type Trait = usize;
 
-pub(super) struct Person {
-    values: [Option<String>; TRAITS.len()],
-}
-
-impl Person {
-    pub fn value(&self, name: &str) -> Option<&str> {
-        let at = TRAITS.iter().position(|known| *known == name)?;
-        self.values.get(at).and_then(Option::as_deref)
-    }
-}
+/// By trait, the number of its text in [`People::texts`].
+type Values = [u32; TRAITS.len()];
 
 pub(super) struct People {
-    by_id: HashMap<String, Person>,
+    by_id: HashMap<String, Values>,
+    texts: Texts,
 }
 
 impl People {
@@ -36,36 +30,36 @@ impl People {
         self.by_id.keys().map(String::as_str)
     }
 
+    /// Distinct values of traits.
     pub fn values(&self) -> impl Iterator<Item = &str> {
-        self.by_id.values().flat_map(|person| person.values.iter().filter_map(Option::as_deref))
+        self.texts.iter()
     }
 
-    pub fn get(&self, id: &str) -> Option<&Person> {
-        self.by_id.get(id)
+    /// What is known of a customer under the name of a trait.
+    pub fn value(&self, id: &str, name: &str) -> Option<&str> {
+        let at = TRAITS.iter().position(|known| *known == name)?;
+        self.texts.get(*self.by_id.get(id)?.get(at)?)
     }
 
     pub fn traits_of(&self, customers: &Labels, labels: &Labels) -> Vec<[u32; TRAITS.len()]> {
-        customers
-            .iter()
-            .map(|id| match self.by_id.get(id) {
-                Some(person) => person.values.each_ref().map(|value| labels.index(value.as_deref())),
-                None => [NONE; TRAITS.len()],
-            })
-            .collect()
+        let places = self.texts.places(labels);
+        let place = |number: u32| places.get(number as usize).copied().unwrap_or(NONE);
+        customers.iter().map(|id| self.by_id.get(id).map_or([NONE; TRAITS.len()], |own| own.map(place))).collect()
     }
 }
 
 pub(super) fn read(tables: &mut Tables<'_>) -> Result<People, TrainError> {
     let mut by_id = HashMap::new();
+    let mut texts = Texts::default();
     let mut duplicates = 0;
     tables.each(|row: Customer| {
         let values =
             [row.customer_type, row.gender, row.age_band, row.income_band, row.city_id, row.area_id, row.country];
-        let values = values.map(|value| value.filter(|text| !text.is_empty()));
-        duplicates += u64::from(by_id.insert(row.customer_id, Person { values }).is_some());
+        let values = values.map(|value| texts.number(value.as_deref().filter(|text| !text.is_empty())));
+        duplicates += u64::from(by_id.insert(row.customer_id, values).is_some());
     })?;
     tables.reject("customers", "duplicate_key", duplicates);
-    Ok(People { by_id })
+    Ok(People { by_id, texts })
 }
 
 /// A customer's newest rating of a product.

@@ -55,13 +55,25 @@ pub struct Sales {
 impl Sales {
     /// Orders with their lines, already in order.
     pub fn from_orders(orders: impl IntoIterator<Item = (OrderHead, Vec<Line>)>) -> Self {
-        let mut sales = Self { heads: Vec::new(), starts: vec![0], lines: Vec::new() };
+        let mut sales = Self::with_room(0, 0);
         for (head, lines) in orders {
-            sales.heads.push(head);
-            sales.lines.extend(lines);
-            sales.starts.push(sales.lines.len() as u32);
+            sales.push(head, lines);
         }
         sales
+    }
+
+    /// None yet, with room for so many.
+    pub fn with_room(orders: usize, lines: usize) -> Self {
+        let mut starts = Vec::with_capacity(orders + 1);
+        starts.push(0);
+        Self { heads: Vec::with_capacity(orders), starts, lines: Vec::with_capacity(lines) }
+    }
+
+    /// Adds the next order.
+    pub fn push(&mut self, head: OrderHead, lines: impl IntoIterator<Item = Line>) {
+        self.heads.push(head);
+        self.lines.extend(lines);
+        self.starts.push(self.lines.len() as u32);
     }
 
     pub fn view(&self) -> View<'_> {

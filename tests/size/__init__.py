@@ -1,0 +1,1 @@
+"""How much memory and time grows with the data: `make soak GOAL="memory growth"`."""
