@@ -42,6 +42,10 @@ bench: ## speeds: P1 (pipeline), P2 and P3 (HTTP), event log, with the machine's
 bench-peers: ## our fits and training steps beside PyTorch, implicit, SciPy and NumPy (from PyPI), in one run; JOBS="als knn ease transformer two-tower"
 	@scripts/bench-peers.sh
 
+.PHONY: check-cuda
+check-cuda: ## the trainer's feature cuda without a GPU: candle's kernels by nvcc (from PyPI, or CUDA_HOME), then cargo check
+	@scripts/cuda.sh
+
 .PHONY: soak
 soak: ## the long checks: many rounds, figures printed
 	@scripts/soak.sh

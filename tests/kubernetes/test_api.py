@@ -201,7 +201,10 @@ class OnAnApiServer(unittest.TestCase):
         self.assertIn({"key": "nvidia.com/gpu", "operator": "Exists"}, pod["tolerations"])
         job = self.world.api.get(self.path("jobs", "shop-v1", "/apis/batch/v1"))["spec"]["template"]["spec"]
         self.assertEqual(job["nodeSelector"], {"gpu": "h100"})
-        self.assertEqual(job["containers"][0]["image"], "localhost/endcap:test-gpu")
+        trainer = job["containers"][0]
+        self.assertEqual(trainer["image"], "localhost/endcap:test-gpu")
+        command = trainer.get("command", []) + trainer["args"]
+        self.assertEqual(command[command.index("--device") + 1], "Gpu")
 
     def test_columns_are_never_empty(self):
         self.operator()

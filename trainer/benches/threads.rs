@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use endcap_simulator::{Preset, World, WorldSpec};
 use endcap_trainer::progress::Silent;
-use endcap_trainer::{Architecture, TrainOptions, train};
+use endcap_trainer::{Architecture, DeviceChoice, TrainOptions, train};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -43,6 +43,7 @@ fn main() {
                 architecture: Architecture::Hybrid,
                 seed: 42,
                 threads,
+                device: DeviceChoice::Cpu,
                 hyperparameters: BTreeMap::new(),
                 work: folder.path().join("work"),
                 versions_at: None,

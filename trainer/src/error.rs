@@ -41,6 +41,14 @@ pub enum TrainError {
     Solve { what: &'static str, why: String },
     #[error("failed to compute {what}: {source}")]
     Tensor { what: &'static str, source: Box<candle_core::Error> },
+    #[error(
+        "spec.training.device (--device) is Gpu, and this endcap-trainer was built without CUDA; use an image whose trainer has the feature cuda (the operator takes --gpu-image, else its own image with -gpu after its tag), or write Cpu"
+    )]
+    NoCuda,
+    #[error(
+        "spec.training.device (--device) is Gpu, and no GPU can be used: {0}; ask for one in spec.training.resources.limits, such as nvidia.com/gpu: 1, on a node whose driver knows the image's CUDA, or write Cpu"
+    )]
+    NoGpu(#[source] Box<candle_core::Error>),
     #[error("{0}; correct --events, or train without it")]
     Events(Box<endcap_feedback::FeedbackError>),
     #[error("the training was told to stop during {0}; start it again with the same options and it goes on from there")]
@@ -87,7 +95,7 @@ impl TrainError {
     pub fn exit_code(&self) -> u8 {
         use endcap_tables::TableError as Table;
         match self {
-            Self::Option { .. } | Self::NoOrders { .. } | Self::NoTable(..) => 2,
+            Self::Option { .. } | Self::NoOrders { .. } | Self::NoTable(..) | Self::NoCuda => 2,
             // What cannot be opened or written may be there at the next try; what is wrong in itself stays wrong.
             Self::Tables(source) => match **source {
                 Table::Open { .. } | Table::Write { .. } | Table::Encode { .. } => 1,

@@ -9,7 +9,7 @@ use endcap_recommender::fitted::{Deep, Model, OBJECTS};
 use serde::{Deserialize, Serialize};
 
 use crate::checkpoint::Checkpoints;
-use crate::deep::{self, DeepOptions, Keep};
+use crate::deep::{self, DeepOptions, Keep, Place};
 use crate::fit::SimilarOptions;
 use crate::load::{Dataset, View};
 use crate::options::{Architecture, Hyper};
@@ -53,6 +53,8 @@ pub(crate) struct Learner<'a> {
     pub checkpoints: Checkpoints,
     pub progress: &'a dyn Progress,
     pub run: Run,
+    /// Where the two-tower network learns.
+    pub place: Place,
 }
 
 /// Steps of the learned tables' fit.
@@ -183,7 +185,8 @@ impl Learner<'_> {
             self.progress.advance(1);
             check(self.progress, phase)
         };
-        deep::fit(&data.catalogue, sales, data.customers.len(), &options, self.options.seed, &keep, &done)
+        let how = deep::How { options, seed: self.options.seed, place: self.place.clone() };
+        deep::fit(&data.catalogue, sales, data.customers.len(), &how, &keep, &done)
     }
 
     fn tune(&self, data: &Dataset, window: Window, model: Model) -> Result<(Tuned, bool), TrainError> {

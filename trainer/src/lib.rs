@@ -10,6 +10,7 @@ pub mod card;
 mod checkpoint;
 pub mod deep;
 pub mod demand;
+mod device;
 mod error;
 pub mod evaluate;
 pub mod features;
@@ -31,6 +32,7 @@ mod train;
 pub mod tune;
 mod versions;
 
+pub use device::DeviceChoice;
 pub use endcap_methods::rules;
 pub use error::TrainError;
 pub use options::{Architecture, Hyper, TrainOptions};

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use crate::TrainError;
+use crate::{DeviceChoice, TrainError};
 
 /// Everything a training depends on. What is in [`TrainOptions::identity`] decides the artifact's digest; the rest does not.
 #[derive(Clone, Debug, PartialEq)]
@@ -24,6 +24,8 @@ pub struct TrainOptions {
     pub seed: i64,
     /// Worker threads; the artifact does not depend on it.
     pub threads: usize,
+    /// What the two-tower network learns on.
+    pub device: DeviceChoice,
     pub hyperparameters: BTreeMap<String, String>,
     /// Folder for checkpoints.
     pub work: PathBuf,

@@ -13,7 +13,7 @@ use tracing_subscriber::EnvFilter;
 
 use crate::progress::{Bars, Board, JsonLines, Progress, serve};
 use crate::report::main_metrics;
-use crate::{Architecture, TrainError, TrainOptions, Trained, machine, train};
+use crate::{Architecture, DeviceChoice, TrainError, TrainOptions, Trained, machine, train};
 
 /// Trains a recommender from a canonical dataset and publishes it as an immutable artifact.
 ///
@@ -66,6 +66,9 @@ pub struct TrainingArguments {
     /// Worker threads; what the machine or the container's CPU limit gives when left out
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub threads: Option<u16>,
+    /// What the two-tower network learns on: Cpu, Gpu (the program must be built with the feature cuda) or Auto
+    #[arg(long, default_value = "Cpu")]
+    pub device: String,
     /// A hyperparameter, which is then not tuned; an unknown one is refused with the list of those there are
     #[arg(long = "hyperparameter", value_name = "KEY=VALUE")]
     pub hyperparameters: Vec<String>,
@@ -127,6 +130,7 @@ impl TrainingArguments {
             architecture: Architecture::parse(&self.architecture)?,
             seed: self.seed,
             threads: self.threads.map_or_else(machine::threads, usize::from),
+            device: DeviceChoice::parse(&self.device)?,
             hyperparameters,
             versions_at,
             active: self.active.clone(),
@@ -318,8 +322,8 @@ fn summary(trained: &Trained) -> String {
         let peak = trained.run.peak_resident_bytes.unwrap_or(0) >> 20;
         let _ = writeln!(
             text,
-            "  took       {:.1} s on {} threads, {peak} MiB at most",
-            trained.run.seconds, trained.run.threads
+            "  took       {:.1} s on {} threads ({}), {peak} MiB at most",
+            trained.run.seconds, trained.run.threads, trained.run.device
         );
     }
     text

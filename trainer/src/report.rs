@@ -12,7 +12,7 @@ use crate::load::Dataset;
 use crate::tune::Tuned;
 
 /// The object `report`: everything that follows from data, settings and program. No times, hosts or threads.
-pub(crate) fn report(data: &Dataset, facts: &Facts, learned: &Learned, packed: usize) -> Value {
+pub(crate) fn report(data: &Dataset, facts: &Facts, learned: &Learned, device: &str, packed: usize) -> Value {
     let Learned { model, tuned, facts: fitted } = learned;
     let rejected: Vec<Value> = data
         .rejected
@@ -47,6 +47,7 @@ pub(crate) fn report(data: &Dataset, facts: &Facts, learned: &Learned, packed: u
         "metrics": tuned.metrics,
         "comparisons": tuned.comparisons,
         "components": tuned.components,
+        "device": device,
         "deep_losses": fitted.deep_losses,
         "phases": crate::progress::Phase::ALL,
     });
@@ -74,6 +75,8 @@ pub(crate) fn reference(data: &Dataset, facts: &Facts, tuned: &Tuned) -> Value {
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Run {
     pub threads: usize,
+    /// What the two-tower network learned on, `Cpu` or `Gpu`; empty where nothing was trained.
+    pub device: String,
     pub seconds: f64,
     pub phases: Vec<PhaseRun>,
     pub peak_resident_bytes: Option<u64>,

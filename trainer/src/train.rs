@@ -10,6 +10,7 @@ use endcap_tables::DatasetManifest;
 use serde::{Deserialize, Serialize};
 
 use crate::checkpoint::Checkpoints;
+use crate::deep::Place;
 use crate::demand::{self, Forecasts};
 use crate::features::{Facts, Rfm};
 use crate::learn::{LearnOptions, Learned, Learner};
@@ -39,6 +40,8 @@ pub struct Trained {
 /// there. An artifact that already stands at `options.out` and was made from the same input is returned as it is.
 pub fn train(options: &TrainOptions, progress: &dyn Progress) -> Result<Trained, TrainError> {
     options.validate()?;
+    // Before anything is read: what was asked for and is not there should not take an hour to say so.
+    let place = options.device.open()?;
     let threads = options.threads.max(1);
     let pool = rayon::ThreadPoolBuilder::new()
         .num_threads(threads)
@@ -64,7 +67,7 @@ pub fn train(options: &TrainOptions, progress: &dyn Progress) -> Result<Trained,
         let (architecture, hyper) = (options.architecture.as_str(), &options.hyperparameters);
         Checkpoints::open(
             &options.work,
-            &key_of(&dataset, &format!("{architecture} {} {hyper:?} {active:?}", options.seed))?,
+            &key_of(&dataset, &format!("{architecture} {} {hyper:?} {active:?} {}", options.seed, place.name()))?,
         )?
     };
     let learner = Learner {
@@ -77,7 +80,8 @@ pub fn train(options: &TrainOptions, progress: &dyn Progress) -> Result<Trained,
         active: active.map(|(active, _)| active),
         checkpoints,
         progress,
-        run: Run { threads, events, ..Run::default() },
+        run: Run { threads, device: place.name().to_owned(), events, ..Run::default() },
+        place,
     };
     let mut training = Training { options, learner };
     let published = pool.install(|| training.all(&runtime, &out))?;
@@ -142,7 +146,7 @@ impl Training<'_> {
         let features = learner.timed(Phase::Features, |this| features_of(this, &data))?;
         let learned = learner.learn(&data)?;
         learner.timed(Phase::Publish, |this| {
-            let published = publish_all(options, this.progress, runtime, out, &data, &features, &learned)?;
+            let published = publish_all(options, this, runtime, out, &data, &features, &learned)?;
             Ok((published, false))
         })
     }
@@ -172,7 +176,7 @@ fn features_of(learner: &mut Learner<'_>, data: &Dataset) -> Result<(Features, b
 
 fn publish_all(
     options: &TrainOptions,
-    progress: &dyn Progress,
+    learner: &Learner<'_>,
     runtime: &tokio::runtime::Runtime,
     out: &Location,
     data: &Dataset,
@@ -181,11 +185,12 @@ fn publish_all(
 ) -> Result<publish::Published, TrainError> {
     let json = |what: &'static str| move |source| TrainError::Json { what, source };
     let Learned { model, tuned, .. } = learned;
+    let (progress, place) = (learner.progress, &learner.place);
     let mut objects: Vec<(String, Vec<u8>)> =
         model.to_objects()?.into_iter().map(|(name, bytes)| (name.to_owned(), bytes)).collect();
     let (pack, packed) = publish::pack(model)?;
     objects.extend(pack);
-    let report = report::report(data, &features.facts, learned, packed);
+    let report = report::report(data, &features.facts, learned, place.name(), packed);
     objects.push(("report".to_owned(), serde_json::to_vec_pretty(&report).map_err(json("report"))?));
     let reference = report::reference(data, &features.facts, tuned);
     objects.push(("reference".to_owned(), serde_json::to_vec_pretty(&reference).map_err(json("reference"))?));
@@ -195,7 +200,7 @@ fn publish_all(
     if let Some(columns) = features.demand.encode()? {
         objects.push((demand::OBJECT.to_owned(), columns));
     }
-    let manifest = manifest_of(options, data, &tuned.metrics);
+    let manifest = manifest_of(options, place, data, &tuned.metrics);
     let card = card::json(&card::CardFacts {
         data,
         facts: &features.facts,
@@ -217,7 +222,7 @@ fn publish_all(
     runtime.block_on(publish::publish(out, manifest, objects, baseline, progress))
 }
 
-fn manifest_of(options: &TrainOptions, data: &Dataset, metrics: &[Metric]) -> ArtifactManifest {
+fn manifest_of(options: &TrainOptions, place: &Place, data: &Dataset, metrics: &[Metric]) -> ArtifactManifest {
     let sales = data.sales.view();
     let at = |head: Option<&load::OrderHead>| head.and_then(|head| jiff::Timestamp::from_second(head.at_s).ok());
     ArtifactManifest {
@@ -229,7 +234,8 @@ fn manifest_of(options: &TrainOptions, data: &Dataset, metrics: &[Metric]) -> Ar
         seed: options.seed,
         hyperparameters: options.hyperparameters.clone(),
         program: PROGRAM.to_owned(),
-        cpu: machine::cpu_level(),
+        // Another device, other last bits.
+        cpu: format!("{}{}", machine::cpu_level(), if place.device().is_cpu() { "" } else { "+gpu" }),
         dataset: DatasetSummary {
             manifest_sha256: data.digest.clone(),
             rows: sales.line_count(),

@@ -74,6 +74,9 @@ pub fn job(
     for (key, value) in &run.spec.hyperparameters {
         args.extend(["--hyperparameter".to_owned(), format!("{key}={value}")]);
     }
+    if spec.training.device == Device::Gpu {
+        args.extend(["--device".to_owned(), endcap_dataplane::text_of(&spec.training.device)]);
+    }
     if let Some(active) = &run.active {
         args.extend(["--active".to_owned(), active.clone()]);
     }

@@ -1,11 +1,13 @@
 //! Every trainable parameter of the two-tower network has a gradient, and it is the one that finite differences find.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
+use candle_core::Device;
 use endcap_kernels::sparse::SparseTable;
 use endcap_recommender::candidates::{HistoryOrder, Question};
 use endcap_recommender::fitted::{Rows, Situation};
 
 use super::examples::Batch;
+use super::place::Place;
 use super::tower::{Candidates, DOWN, Gradient, TABLES, Tower};
 
 const PRODUCTS: usize = 12;
@@ -35,7 +37,12 @@ fn batch() -> (Batch, Candidates) {
 
 #[test]
 fn every_parameter_has_the_gradient_of_finite_differences() {
-    let tower = tower();
+    for place in [Place::processor(), Place::stock(Device::Cpu)] {
+        every_gradient_is_that_of_finite_differences(&tower().at(place));
+    }
+}
+
+fn every_gradient_is_that_of_finite_differences(tower: &Tower) {
     let (batch, candidates) = batch();
     let (_, gradients) = tower.gradients(&batch, &candidates, None).unwrap();
     let mut seen = vec![false; TABLES.len()];

@@ -5,7 +5,11 @@ mod examples;
 #[cfg(test)]
 mod gradients;
 pub mod ops;
+mod place;
+pub mod stock;
 pub mod tower;
+#[cfg(test)]
+mod twins;
 
 use candle_core::{Device, Tensor};
 use endcap_kernels::scan::Vectors;
@@ -16,6 +20,7 @@ use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
 pub use examples::{Batch, Examples};
+pub use place::Place;
 pub use tower::{Candidates, Tower};
 
 use crate::TrainError;
@@ -67,21 +72,30 @@ pub trait Keep {
     fn write(&self, state: &[u8]) -> Result<(), TrainError>;
 }
 
+/// What a fit depends on beside the data.
+#[derive(Clone, Debug)]
+pub struct How {
+    pub options: DeepOptions,
+    pub seed: i64,
+    pub place: Place,
+}
+
 /// Learns from a view of sales. `done` is called once an epoch and may stop the training by an error. Returns the network and the mean
 /// loss of each epoch.
 pub fn fit(
     catalogue: &Catalogue,
     sales: View<'_>,
     customers: usize,
-    options: &DeepOptions,
-    seed: i64,
+    how: &How,
     keep: &dyn Keep,
     done: &dyn Fn() -> Result<(), TrainError>,
 ) -> Result<(Deep, Vec<f32>), TrainError> {
+    let How { options, seed, place } = how;
+    let seed = *seed;
     let words = Words::new(catalogue);
     let examples = Examples::new(sales, customers);
     let drawer = Drawer::new(sales, catalogue.len(), options);
-    let mut tower = Tower::new(catalogue.len(), words.len(), options.dim, options.hidden, seed);
+    let mut tower = Tower::new(catalogue.len(), words.len(), options.dim, options.hidden, seed).at(place.clone());
     let mut state = State { epochs: 0, losses: Vec::new(), tables: Vec::new() };
     if let Some(found) = keep.read().and_then(|bytes| read_state(&bytes)) {
         let tables: Option<Vec<SparseTable>> =

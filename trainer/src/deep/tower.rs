@@ -1,15 +1,17 @@
 //! The two-tower network in candle. Parameters live in tables of our own, of which each step takes the rows that it needs as leaves
-//! of the graph and steps them by a row-sparse Adam: a step costs what its batch touches, not what the catalogue holds.
+//! of the graph and steps them by a row-sparse Adam: a step costs what its batch touches, not what the catalogue holds. On a GPU that is so
+//! too: rows are summed into bags beside their table, what comes of it and the other leaves go there, and their gradients come back.
 
-use candle_core::{Device, Result, Tensor, Var};
+use candle_core::{Device, Result, Shape, Tensor, Var};
 use endcap_kernels::sparse::{Adam, Distinct, SparseTable};
-use endcap_recommender::fitted::{CONTEXTS, NORM_EPSILON, Rows};
+use endcap_recommender::fitted::{CONTEXTS, Rows};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
 
 use super::examples::Batch;
-use super::ops::{Bag, LinearCrossEntropy, Norm};
+use super::ops::Bag;
+use super::place::Place;
 
 /// All trainable tables, in the order of [`TABLES`].
 #[derive(Clone, Debug)]
@@ -17,6 +19,8 @@ pub struct Tower {
     pub dim: usize,
     pub hidden: usize,
     pub tables: Vec<SparseTable>,
+    /// Where a step is computed; the tables stay on the processor.
+    pub place: Place,
 }
 
 pub const INPUTS: usize = 0;
@@ -103,27 +107,42 @@ impl Tower {
             filled(dim, hidden, 0.0),
             filled(1, dim, 0.0),
         ];
-        Self { dim, hidden, tables }
+        Self { dim, hidden, tables, place: Place::processor() }
+    }
+
+    /// The same network, computed elsewhere.
+    pub fn at(self, place: Place) -> Self {
+        Self { place, ..self }
     }
 
     pub fn values(&self, table: usize) -> &[f32] {
         self.tables.get(table).map_or(&[], SparseTable::values)
     }
 
-    fn leaf(&self, table: usize, ids: Vec<u32>, shape: impl Into<candle_core::Shape>) -> Result<Leaf> {
+    fn leaf_on(&self, device: &Device, table: usize, ids: Vec<u32>, shape: impl Into<Shape>) -> Result<Leaf> {
         let values = self.tables.get(table).map_or_else(Vec::new, |table| table.gather(&ids));
-        let var = Var::from_tensor(&Tensor::from_vec(values, shape, &Device::Cpu)?)?;
+        let var = Var::from_tensor(&Tensor::from_vec(values, shape, device)?)?;
         Ok(Leaf { table, ids, var })
     }
 
-    /// The whole of a small table.
-    fn whole(&self, table: usize) -> Result<Leaf> {
-        let rows = self.tables.get(table).map_or(0, SparseTable::rows);
-        let dim = self.values(table).len() / rows.max(1);
-        self.leaf(table, (0..rows as u32).collect(), (rows, dim))
+    fn leaf(&self, table: usize, ids: Vec<u32>, shape: impl Into<Shape>) -> Result<Leaf> {
+        self.leaf_on(self.place.device(), table, ids, shape)
     }
 
-    /// The rows that some bags name, and the bags by place among them.
+    /// The whole of a small table.
+    fn whole_on(&self, device: &Device, table: usize) -> Result<Leaf> {
+        let rows = self.tables.get(table).map_or(0, SparseTable::rows);
+        let dim = self.values(table).len() / rows.max(1);
+        self.leaf_on(device, table, (0..rows as u32).collect(), (rows, dim))
+    }
+
+    /// Sums of a leaf's rows, which lie on the processor, brought to where the step is computed: candle's own sum by ids would be walked
+    /// by one thread a column there.
+    fn summed(&self, leaf: &Leaf, bags: Bags) -> Result<Tensor> {
+        Bag::apply(leaf.var.as_tensor(), bags)?.to_device(self.place.device())
+    }
+
+    /// The rows that some bags name, on the processor, and the bags by place among them.
     fn bagged(&self, table: usize, dim: usize, bags: &[&Bags]) -> Result<(Leaf, Vec<Bags>)> {
         let ids: Vec<u32> = bags.iter().flat_map(|bag| bag.entries.iter().map(|entry| entry.0)).collect();
         let distinct = Distinct::of(&ids);
@@ -136,7 +155,7 @@ impl Tower {
         // An empty tensor has no storage to point at: one row of nothing stands in.
         let ids = if distinct.ids.is_empty() { vec![0] } else { distinct.ids };
         let rows = ids.len();
-        Ok((self.leaf(table, ids, (rows, dim))?, renamed))
+        Ok((self.leaf_on(&Device::Cpu, table, ids, (rows, dim))?, renamed))
     }
 
     /// The mean loss of a batch, and the leaves that it depends on. `keep` is a dropout mask on the query's input (batch x dim),
@@ -148,30 +167,31 @@ impl Tower {
         let rows = candidates.products.len();
         let items = self.leaf(ITEMS, candidates.products.clone(), (rows, dim))?;
         let bias = self.leaf(BIAS, candidates.products.clone(), rows)?;
-        let small = [HISTORY, CART, CONTEXT, UP, DOWN].map(|table| self.whole(table));
-        let [history, cart, context, up, down] = small;
-        let (history, cart, context, up, down) = (history?, cart?, context?, up?, down?);
+        let device = self.place.device();
+        let context = self.whole_on(&Device::Cpu, CONTEXT)?;
+        let [history, cart, up, down] = [HISTORY, CART, UP, DOWN].map(|table| self.whole_on(device, table));
+        let (history, cart, up, down) = (history?, cart?, up?, down?);
         let flat = |table: usize, len: usize| self.leaf(table, vec![0], len);
         let (gain, shift) = (flat(GAIN, dim)?, flat(SHIFT, dim)?);
         let (up_bias, down_bias) = (flat(UP_BIAS, self.hidden)?, flat(DOWN_BIAS, dim)?);
 
         let bag = |at: usize| bags.get(at).cloned().unwrap_or_default();
-        let of_history = Bag::apply(inputs.var.as_tensor(), bag(0))?.matmul(&history.var.t()?)?;
-        let of_cart = Bag::apply(inputs.var.as_tensor(), bag(1))?.matmul(&cart.var.t()?)?;
-        let of_context = Bag::apply(context.var.as_tensor(), batch.context.clone())?;
+        let of_history = self.summed(&inputs, bag(0))?.matmul(&history.var.t()?)?;
+        let of_cart = self.summed(&inputs, bag(1))?.matmul(&cart.var.t()?)?;
+        let of_context = self.summed(&context, batch.context.clone())?;
         let mut x = ((of_history + of_cart)? + of_context)?;
         if let Some(keep) = keep {
-            x = (x * keep)?;
+            x = (x * keep.to_device(device)?)?;
         }
-        let normed = x.apply_op3(gain.var.as_tensor(), shift.var.as_tensor(), Norm { epsilon: NORM_EPSILON })?;
+        let normed = self.place.norm(&x, gain.var.as_tensor(), shift.var.as_tensor())?;
         let inner = normed.matmul(&up.var.t()?)?.broadcast_add(up_bias.var.as_tensor())?.relu()?;
         let query = (x + inner.matmul(&down.var.t()?)?.broadcast_add(down_bias.var.as_tensor())?)?;
 
-        let content = Bag::apply(words.var.as_tensor(), word_bags.into_iter().next().unwrap_or_default())?;
+        let content = self.summed(&words, word_bags.into_iter().next().unwrap_or_default())?;
         let item = (items.var.as_tensor() + content)?;
-        let correction = Tensor::from_slice(&candidates.correction, rows, &Device::Cpu)?;
+        let correction = Tensor::from_slice(&candidates.correction, rows, device)?;
         let logit_bias = (bias.var.as_tensor() + correction)?;
-        let loss = LinearCrossEntropy::apply(&query, &item, &logit_bias, &batch.targets)?;
+        let loss = self.place.linear_cross_entropy(&query, &item, &logit_bias, &batch.targets)?;
         let leaves =
             vec![inputs, words, items, bias, history, cart, context, gain, shift, up, up_bias, down, down_bias];
         Ok((loss, leaves))

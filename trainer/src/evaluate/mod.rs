@@ -23,6 +23,7 @@ pub use protocol::{Asked, Task, Test};
 
 use crate::TrainError;
 use crate::checkpoint::Checkpoints;
+use crate::deep::Place;
 use crate::learn::{LearnOptions, Learned, Learner};
 use crate::load::{Cut, Dataset, load_cut};
 use crate::progress::{Phase, Progress};
@@ -102,12 +103,14 @@ pub fn prepare(options: &EvaluateOptions, progress: &dyn Progress) -> Result<Pre
     let digest = DatasetManifest::open(&options.data)?.digest();
     let key =
         format!("evaluate-{}", crate::train::key_of(&digest, &(format!("{:?} {:?}", options.learn, options.cut)))?);
+    let place = Place::processor();
     let mut learner = Learner {
         options: options.learn,
         active: None,
         checkpoints: Checkpoints::open(&options.work, &key)?,
         progress,
-        run: Run { threads, ..Run::default() },
+        run: Run { threads, device: place.name().to_owned(), ..Run::default() },
+        place,
     };
     let (data, learned) = pool.install(|| {
         let data = learner

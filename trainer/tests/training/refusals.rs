@@ -41,6 +41,7 @@ fn wrong_options_are_refused_with_the_remedy() {
         (["--hyperparameter", "neighbors=5"], "use one of trend_half_life_days"),
         (["--hyperparameter", "neighbours=many"], "write a number from 1 to 1000"),
         (["--architecture", "Magic"], "write Rules, Collaborative or Hybrid"),
+        (["--device", "TPU"], "write Cpu, Gpu or Auto"),
         (["--version", "0"], "versions count from 1"),
     ] {
         refused(folder.path(), &[&["--out", "refused"], arguments.as_slice()].concat(), 2, &[wanted]);
