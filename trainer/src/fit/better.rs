@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use endcap_recommender::fitted::{BetterVariant, Catalogue, NONE, Rows};
 use rayon::prelude::*;
 
-use crate::load::{Dataset, View};
+use crate::load::{Dataset, Line, View};
 
 const LEAST_PRICE_RATIO: f64 = 1.05;
 const MOST_PRICE_RATIO: f64 = 3.0;
@@ -16,46 +16,63 @@ const KEEP: usize = 10;
 /// Of one need, the products of a customer that are compared: the ones bought last.
 const MOST_OF_A_NEED: usize = 200;
 
-/// First and last order of a customer's purchases of a product.
+/// Customers that are counted together; a constant of the work's size alone.
+const CUSTOMERS: usize = 4096;
+
+/// A product that a customer bought, with its first and last order.
 #[derive(Clone, Copy, Debug)]
 struct Bought {
-    customer: u32,
     product: u32,
     first: u32,
     last: u32,
+}
+
+/// What customers took. Only pairs that may be recommended are counted, so that memory goes with these and not with the sales.
+#[derive(Debug, Default)]
+struct Taken {
+    /// By product, customers who bought it.
+    buyers: HashMap<u32, u32>,
+    /// By product and a better one, customers who took it in the same or a later order.
+    better: HashMap<(u32, u32), u32>,
+}
+
+impl Taken {
+    fn with(mut self, other: Self) -> Self {
+        for (key, count) in other.buyers {
+            *self.buyers.entry(key).or_default() += count;
+        }
+        for (key, count) in other.better {
+            *self.better.entry(key).or_default() += count;
+        }
+        self
+    }
 }
 
 /// By product the better variants, best first: same variant group or subcategory, active, 1.05 to 3 times the price. `accepted` is the
 /// share of the product's customers who bought the other in the same or a later order, shrunk towards nothing.
 pub fn better_variants(data: &Dataset, sales: View<'_>) -> Rows<BetterVariant> {
     let catalogue = &data.catalogue;
-    let bought = purchases(data, sales);
-    // The products of a customer that serve one need lie together in `of_need`.
-    let mut of_need: HashMap<(u32, Need), Vec<Bought>> = HashMap::new();
-    let mut of_product: Vec<Vec<Bought>> = vec![Vec::new(); catalogue.len()];
-    for entry in &bought {
-        for need in needs(catalogue, entry.product) {
-            of_need.entry((entry.customer, need)).or_default().push(*entry);
-        }
-        if let Some(list) = of_product.get_mut(entry.product as usize) {
-            list.push(*entry);
-        }
-    }
-    for list in of_need.values_mut() {
-        if list.len() > MOST_OF_A_NEED {
-            list.sort_unstable_by_key(|entry| (std::cmp::Reverse(entry.last), entry.product));
-            list.truncate(MOST_OF_A_NEED);
+    let taken = sales
+        .by_customer(data.customers.len())
+        .par_chunks(CUSTOMERS)
+        .map(|customers| taken(catalogue, sales, customers))
+        .reduce(Taken::default, Taken::with);
+    let mut variants: Vec<Vec<BetterVariant>> = vec![Vec::new(); catalogue.len()];
+    for ((product, other), customers) in taken.better.into_iter().filter(|(_, customers)| *customers >= LEAST_CUSTOMERS) {
+        let buyers = taken.buyers.get(&product).copied().unwrap_or(0);
+        let accepted = customers as f32 / (buyers as f32 + SHRINKAGE);
+        if let Some(list) = variants.get_mut(product as usize) {
+            list.push(BetterVariant { product: other, accepted, customers });
         }
     }
-    let rows: Vec<Vec<BetterVariant>> = of_product
-        .par_iter()
-        .enumerate()
-        .map(|(product, buyers)| variants_of(catalogue, product as u32, buyers, &of_need))
-        .collect();
-    Rows::from_rows(rows)
+    for list in &mut variants {
+        list.sort_by(|a, b| b.accepted.total_cmp(&a.accepted).then(a.product.cmp(&b.product)));
+        list.truncate(KEEP);
+    }
+    Rows::from_rows(variants)
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Need {
     Variants(u32),
     Subcategory(u32),
@@ -67,71 +84,48 @@ fn needs(catalogue: &Catalogue, product: u32) -> impl Iterator<Item = Need> {
     group.into_iter().chain((subcategory != NONE).then_some(Need::Subcategory(subcategory)))
 }
 
-fn purchases(data: &Dataset, sales: View<'_>) -> Vec<Bought> {
-    let mut all = Vec::new();
-    let mut own: HashMap<u32, (u32, u32)> = HashMap::new();
-    for (customer, orders) in (0u32..).zip(sales.by_customer(data.customers.len())) {
-        own.clear();
-        for order in orders {
-            for line in sales.lines(order as usize) {
-                own.entry(line.product).and_modify(|seen| seen.1 = order).or_insert((order, order));
-            }
-        }
-        let from = all.len();
-        all.extend(own.iter().map(|(product, (first, last))| Bought {
-            customer,
-            product: *product,
-            first: *first,
-            last: *last,
-        }));
-        if let Some(added) = all.get_mut(from..) {
-            added.sort_unstable_by_key(|entry: &Bought| entry.product);
-        }
-    }
-    all
+/// Whether one product may be recommended in place of another.
+fn is_better(catalogue: &Catalogue, product: u32, other: u32) -> bool {
+    let price = |product: u32| catalogue.list_price.get(product as usize).copied().filter(|price| *price > 0);
+    let ratio = price(product).zip(price(other)).map_or(0.0, |(own, other)| other as f64 / own as f64);
+    catalogue.is_active(other) && (LEAST_PRICE_RATIO..=MOST_PRICE_RATIO).contains(&ratio)
 }
 
-fn variants_of(
-    catalogue: &Catalogue,
-    product: u32,
-    buyers: &[Bought],
-    of_need: &HashMap<(u32, Need), Vec<Bought>>,
-) -> Vec<BetterVariant> {
-    let price = |product: u32| catalogue.list_price.get(product as usize).copied().filter(|price| *price > 0);
-    let Some(own_price) = price(product) else { return Vec::new() };
-    let mut took: HashMap<u32, u32> = HashMap::new();
-    let mut seen: Vec<u32> = Vec::new();
-    for buyer in buyers {
-        seen.clear();
-        for need in needs(catalogue, product) {
-            let own = of_need.get(&(buyer.customer, need)).map_or(&[][..], Vec::as_slice);
-            seen.extend(
-                own.iter()
-                    .filter(|other| other.product != product && other.last >= buyer.first)
-                    .map(|other| other.product),
-            );
+/// Counts some customers, each by its orders.
+fn taken(catalogue: &Catalogue, sales: View<'_>, customers: &[Vec<u32>]) -> Taken {
+    let mut taken = Taken::default();
+    let mut own: HashMap<u32, Bought> = HashMap::new();
+    let mut by_need: Vec<(Need, Bought)> = Vec::new();
+    let mut pairs: Vec<(u32, u32)> = Vec::new();
+    for orders in customers {
+        own.clear();
+        for order in orders {
+            for Line { product, .. } in sales.lines(*order as usize).iter().copied() {
+                let first = Bought { product, first: *order, last: *order };
+                own.entry(product).and_modify(|seen| seen.last = *order).or_insert(first);
+            }
         }
-        seen.sort_unstable();
-        seen.dedup();
-        for other in &seen {
-            *took.entry(*other).or_default() += 1;
+        by_need.clear();
+        for bought in own.values() {
+            *taken.buyers.entry(bought.product).or_default() += 1;
+            by_need.extend(needs(catalogue, bought.product).map(|need| (need, *bought)));
+        }
+        by_need.sort_unstable_by_key(|(need, bought)| (*need, std::cmp::Reverse(bought.last), bought.product));
+        pairs.clear();
+        for same in by_need.chunk_by(|a, b| a.0 == b.0) {
+            for (_, bought) in same {
+                let others = same.iter().take(MOST_OF_A_NEED).map(|(_, other)| other);
+                let later = others.filter(|other| other.product != bought.product && other.last >= bought.first);
+                let better = later.filter(|other| is_better(catalogue, bought.product, other.product));
+                pairs.extend(better.map(|other| (bought.product, other.product)));
+            }
+        }
+        // Two needs may hold the same pair, which is one customer.
+        pairs.sort_unstable();
+        pairs.dedup();
+        for pair in &pairs {
+            *taken.better.entry(*pair).or_default() += 1;
         }
     }
-    let mut variants: Vec<BetterVariant> = took
-        .into_iter()
-        .filter(|(other, customers)| {
-            let ratio = price(*other).map_or(0.0, |price| price as f64 / own_price as f64);
-            *customers >= LEAST_CUSTOMERS
-                && catalogue.is_active(*other)
-                && (LEAST_PRICE_RATIO..=MOST_PRICE_RATIO).contains(&ratio)
-        })
-        .map(|(other, customers)| BetterVariant {
-            product: other,
-            accepted: customers as f32 / (buyers.len() as f32 + SHRINKAGE),
-            customers,
-        })
-        .collect();
-    variants.sort_by(|a, b| b.accepted.total_cmp(&a.accepted).then(a.product.cmp(&b.product)));
-    variants.truncate(KEEP);
-    variants
+    taken
 }

@@ -9,7 +9,7 @@ use endcap_recommender::reach::{FEATURES, NearBreak};
 use faer::linalg::solvers::Solve;
 use faer::{Mat, Side};
 
-use crate::load::View;
+use crate::load::{OrderHead, View};
 
 /// A line at 50 to 99% of a price break whose customer ordered the product again.
 #[derive(Clone, Debug, PartialEq)]
@@ -34,32 +34,35 @@ pub fn near_break(breaks: &[PriceBreak], quantity: f32) -> Option<PriceBreak> {
     (quantity >= NEAR * next.min_quantity as f32).then_some(*next)
 }
 
-/// Near misses by time. A customer counts once for a product, at the first one that another order followed.
+/// Near misses by time. A customer counts once for a product, at the first one that another order followed. One customer at a time, so
+/// that what is open takes no memory to speak of.
 pub fn near_misses(sales: View<'_>, breaks: &Rows<PriceBreak>) -> Vec<NearMiss> {
-    let mut open: HashMap<(u32, u32), Option<NearMiss>> = HashMap::new();
     let mut found: Vec<NearMiss> = Vec::new();
-    for (order, (head, lines)) in sales.orders().enumerate() {
-        for line in lines.iter().filter(|_| head.customer != NONE) {
-            let steps = breaks.row(line.product);
-            if steps.is_empty() {
-                continue;
-            }
-            let key = (head.customer, line.product);
-            match open.get_mut(&key) {
-                // Counted already.
-                Some(None) => {}
-                Some(slot) => {
-                    if let Some(mut missed) = slot.take() {
-                        missed.reached = line.quantity >= missed.step.min_quantity as f32;
-                        found.push(missed);
-                    }
+    let mut open: HashMap<u32, Option<NearMiss>> = HashMap::new();
+    for (customer, orders) in (0u32..).zip(sales.by_customer(customers_of(sales))) {
+        open.clear();
+        for order in orders.into_iter().map(|order| order as usize) {
+            for line in sales.lines(order) {
+                let (product, quantity, unit_price) = (line.product, line.quantity, line.unit_price);
+                let steps = breaks.row(product);
+                if steps.is_empty() {
+                    continue;
                 }
-                None => {
-                    if let Some(step) = near_break(steps, line.quantity) {
-                        let (customer, product) = key;
-                        let (quantity, unit_price) = (line.quantity, line.unit_price);
-                        let missed = NearMiss { customer, product, order, quantity, unit_price, step, reached: false };
-                        open.insert(key, Some(missed));
+                match open.get_mut(&product) {
+                    // Counted already.
+                    Some(None) => {}
+                    Some(slot) => {
+                        if let Some(mut missed) = slot.take() {
+                            missed.reached = quantity >= missed.step.min_quantity as f32;
+                            found.push(missed);
+                        }
+                    }
+                    None => {
+                        if let Some(step) = near_break(steps, quantity) {
+                            let missed =
+                                NearMiss { customer, product, order, quantity, unit_price, step, reached: false };
+                            open.insert(product, Some(missed));
+                        }
                     }
                 }
             }
@@ -67,6 +70,11 @@ pub fn near_misses(sales: View<'_>, breaks: &Rows<PriceBreak>) -> Vec<NearMiss> 
     }
     found.sort_by_key(|missed| (missed.order, missed.product));
     found
+}
+
+/// One more than the highest number of a customer.
+fn customers_of(sales: View<'_>) -> usize {
+    sales.heads.iter().filter_map(OrderHead::customer).max().map_or(0, |most| most as usize + 1)
 }
 
 /// What customers ordered of products with breaks.
@@ -121,26 +129,40 @@ pub fn fit_reach(sales: View<'_>, breaks: &Rows<PriceBreak>) -> Option<[f64; FEA
         count.1 += f32::from(u8::from(missed.reached));
     }
     let overall = misses.iter().filter(|missed| missed.reached).count() as f32 / misses.len() as f32;
-    let mut bought = Bought::default();
-    let mut rows: Vec<([f64; FEATURES], f64)> = Vec::with_capacity(misses.len());
-    let mut next = misses.iter().peekable();
-    for (order, (head, lines)) in sales.orders().enumerate() {
-        while let Some(missed) = next.next_if(|missed| missed.order == order) {
-            let (tried, reached) = counts.get(&(missed.product, missed.step.min_quantity)).copied().unwrap_or_default();
-            let others = (tried - 1.0, reached - f32::from(u8::from(missed.reached)));
-            let step = PriceBreak { reached: super::habits::shrunk_rate(others.0, others.1, overall), ..missed.step };
-            let near = NearBreak { step, ..bought.near(missed) };
-            rows.push((near.features(), f64::from(u8::from(missed.reached))));
+    // By customer, as they stood; in the order of time again before anything is summed up.
+    let mut by_customer: Vec<&NearMiss> = misses.iter().collect();
+    by_customer.sort_by_key(|missed| (missed.customer, missed.order, missed.product));
+    let mut next = by_customer.into_iter().peekable();
+    let mut seen: Vec<(usize, u32, Row)> = Vec::with_capacity(misses.len());
+    for (customer, orders) in (0u32..).zip(sales.by_customer(customers_of(sales))) {
+        if next.peek().is_none_or(|missed| missed.customer != customer) {
+            continue;
         }
-        for line in lines {
-            bought.add(head.customer, line.product, line.quantity, breaks.row(line.product));
+        let mut bought = Bought::default();
+        for order in orders.into_iter().map(|order| order as usize) {
+            while let Some(missed) = next.next_if(|missed| (missed.customer, missed.order) == (customer, order)) {
+                let (tried, reached) =
+                    counts.get(&(missed.product, missed.step.min_quantity)).copied().unwrap_or_default();
+                let others = (tried - 1.0, reached - f32::from(u8::from(missed.reached)));
+                let step = PriceBreak { reached: super::habits::shrunk_rate(others.0, others.1, overall), ..missed.step };
+                let near = NearBreak { step, ..bought.near(missed) };
+                seen.push((order, missed.product, (near.features(), f64::from(u8::from(missed.reached)))));
+            }
+            for line in sales.lines(order) {
+                bought.add(customer, line.product, line.quantity, breaks.row(line.product));
+            }
         }
     }
+    seen.sort_by_key(|(order, product, _)| (*order, *product));
+    let rows: Vec<Row> = seen.into_iter().map(|(_, _, row)| row).collect();
     Some(logistic(&rows))
 }
 
+/// What is known of a near miss, and 1 where the break was reached.
+type Row = ([f64; FEATURES], f64);
+
 /// Ridge logistic regression by Newton's method; the intercept is free.
-fn logistic(rows: &[([f64; FEATURES], f64)]) -> [f64; FEATURES] {
+fn logistic(rows: &[Row]) -> [f64; FEATURES] {
     let mut weights = [0.0; FEATURES];
     let chance = |features: &[f64; FEATURES], weights: &[f64; FEATURES]| {
         let sum: f64 = features.iter().zip(weights).map(|(feature, weight)| feature * weight).sum();
