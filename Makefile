@@ -39,7 +39,7 @@ bench: ## speeds: P1 (pipeline), P2 and P3 (HTTP), event log, with the machine's
 	@scripts/bench.sh
 
 .PHONY: bench-peers
-bench-peers: ## our fits and training steps beside PyTorch, implicit, SciPy and NumPy (from PyPI), in one run; JOBS="als knn ease transformer two-tower"
+bench-peers: ## our fits and training steps beside PyTorch, implicit, SciPy and NumPy (from PyPI), in one run; JOBS="als knn ease transformer transformer-sampled two-tower"
 	@scripts/bench-peers.sh
 
 .PHONY: check-cuda

@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # make bench-peers: our training steps and fits (P4, P5) against what a user would otherwise take, on the same data and threads, in turns:
-# PyTorch, implicit, SciPy and NumPy with OpenBLAS. JOBS="two-tower als knn ease transformer" picks some; ROUNDS=5, THREADS=2.
+# PyTorch, implicit, SciPy and NumPy with OpenBLAS. JOBS="two-tower als knn ease transformer transformer-sampled" picks some; ROUNDS=5, THREADS=2.
 # The peers come from PyPI into $ENDCAP_CACHE/peers. PyTorch's wheel there does not load without CUDA's libraries, which it never calls on
 # a CPU: 6 GB in all, so that it is left out, loudly, where less than 12 GB are free. PYTHON names an environment that is there already.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/lib.sh
 export THREADS=${THREADS:-2} ROUNDS=${ROUNDS:-5}
-read -r -a jobs <<< "${JOBS:-als knn ease transformer two-tower}"
+read -r -a jobs <<< "${JOBS:-als knn ease transformer transformer-sampled two-tower}"
 
 python=${PYTHON:-$ENDCAP_CACHE/peers/env/bin/python}
 has() { "$python" -c "import $1" 2> /dev/null; }
@@ -18,15 +18,15 @@ if [ ! -x "$python" ]; then
   python3 -m venv "$ENDCAP_CACHE/peers/env"
 fi
 has implicit || "$python" -m pip install --quiet numpy scipy implicit threadpoolctl
-if [[ " ${jobs[*]} " =~ " transformer "|" two-tower " ]] && ! has torch; then
+if [[ " ${jobs[*]} " =~ " transformer"|" two-tower " ]] && ! has torch; then
   free_gb=$(df --output=avail -BG "$ENDCAP_CACHE" | tail -n 1 | tr -dc 0-9)
   if [ "$free_gb" -ge 12 ]; then
     say "PyTorch, with what it must load"
     "$python" -m pip install --quiet --no-cache-dir torch
   else
-    cannot_run "transformer and two-tower beside PyTorch" "PyTorch wants 12 GB of free disk for its install, and $free_gb are free"
+    cannot_run "transformers and two-tower beside PyTorch" "PyTorch wants 12 GB of free disk for its install, and $free_gb are free"
     kept=()
-    for job in "${jobs[@]}"; do case $job in transformer | two-tower) ;; *) kept+=("$job") ;; esac; done
+    for job in "${jobs[@]}"; do case $job in transformer* | two-tower) ;; *) kept+=("$job") ;; esac; done
     jobs=("${kept[@]}")
   fi
 fi

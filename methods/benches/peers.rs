@@ -1,7 +1,8 @@
 //! One job that other programs can do as well, on data that both read from one file: `scripts/peers/peers.py` runs the two sides in turns.
 //! Prints one JSON line.
 //!
-//! `JOB`: `data` writes `FILE` (`USERS`, `ITEMS`, `PAIRS`, `SEED`); `knn`, `als` and `ease` read it; `transformer` draws its own sequences.
+//! `JOB`: `data` writes `FILE` (`USERS`, `ITEMS`, `PAIRS`, `SEED`); `knn`, `als` and `ease` read it; `transformer` draws its own sequences
+//! (with `NEGATIVES` its softmax runs over so many drawn items).
 //! `FILE`: three u32 (users, items, pairs), then the pairs of user and item, all little-endian. With `OUT` a result is written for the
 //! comparison, as f32 or u32. `REPEATS` says how often the work is done after one round that is not counted.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
@@ -179,6 +180,7 @@ fn transformer() -> Value {
         inner: 256,
         length,
         dropout: 0.2,
+        negatives: number("NEGATIVES", 0),
         epochs: number("REPEATS", 1) as u32 + 1,
         batch,
         ..TransformerSettings::default()
@@ -194,14 +196,14 @@ fn transformer() -> Value {
 }
 
 fn main() {
-    let job = text("JOB").expect("JOB is one of data, knn, als, ease, transformer");
+    let job = text("JOB").expect("JOB is one of data, knn, als, ease, transformer, transformer-sampled");
     let mut found = match job.as_str() {
         "data" => draw(),
         "knn" => knn(),
         "als" => als(),
         "ease" => ease(),
-        "transformer" => transformer(),
-        other => panic!("JOB={other} is not one of data, knn, als, ease, transformer"),
+        "transformer" | "transformer-sampled" => transformer(),
+        other => panic!("JOB={other} is not one of data, knn, als, ease, transformer, transformer-sampled"),
     };
     found["job"] = json!(job);
     found["side"] = json!("endcap");

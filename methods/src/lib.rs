@@ -17,6 +17,7 @@ pub mod graph;
 pub mod item_knn;
 pub mod learned;
 pub mod measure;
+pub mod negatives;
 pub mod neighbours;
 pub mod pairs;
 pub mod popularity;

@@ -127,7 +127,8 @@ def ease(side):
 
 
 def transformer(side):
-    """The same network as methods/src/transformer: norms before the branches, the items' vectors in and out, softmax over all items."""
+    """The same network as methods/src/transformer: norms before the branches, the items' vectors in and out, softmax over all items or,
+    with NEGATIVES, over the targets and so many drawn ones, with sparse gradients of the items as PyTorch has them."""
     import torch
     import torch.nn.functional as F
     from torch import nn
@@ -135,6 +136,7 @@ def transformer(side):
     torch.set_num_threads(THREADS)
     torch.manual_seed(7)
     items, batch, length, dim, inner, steps = number("ITEMS", 3417), 128, 50, 64, 256, number("STEPS", 4)
+    negatives = number("NEGATIVES", 0)
 
     class Block(nn.Module):
         def __init__(self):
@@ -153,28 +155,51 @@ def transformer(side):
     class Network(nn.Module):
         def __init__(self):
             super().__init__()
-            self.items, self.places = nn.Embedding(items, dim), nn.Embedding(length, dim)
+            self.items, self.places = nn.Embedding(items, dim, sparse=negatives > 0), nn.Embedding(length, dim)
             nn.init.uniform_(self.items.weight, -0.2, 0.2)
             nn.init.uniform_(self.places.weight, -0.02, 0.02)
             self.blocks, self.norm = nn.Sequential(Block(), Block()), nn.LayerNorm(dim, eps=1e-6)
-            self.bias = nn.Parameter(torch.zeros(items))
+            self.bias = nn.Embedding(items, 1, sparse=True) if negatives else nn.Parameter(torch.zeros(items))
+
+        def hidden(self, sequences):
+            x = F.dropout(self.items(sequences) + self.places.weight, 0.2)
+            return self.norm(self.blocks(x))
 
         def forward(self, sequences):
-            x = F.dropout(self.items(sequences) + self.places.weight, 0.2)
-            return F.linear(self.norm(self.blocks(x)), self.items.weight, self.bias)
+            return F.linear(self.hidden(sequences), self.items.weight, self.bias)
+
+        def sampled(self, sequences, drawn, correction):
+            return F.linear(self.hidden(sequences), self.items(drawn), self.bias(drawn).squeeze(1) + correction)
 
     network = Network()
-    adam = torch.optim.Adam(network.parameters(), lr=1e-3, betas=(0.9, 0.99), fused=True)
+    ends = [network.items.weight, network.bias.weight] if negatives else []
+    rest = [one for one in network.parameters() if all(one is not end for end in ends)]
+    steppers = [torch.optim.Adam(rest, lr=1e-3, betas=(0.9, 0.99), fused=True)]
+    if negatives:
+        steppers.append(torch.optim.SparseAdam(ends, lr=1e-3, betas=(0.9, 0.99)))
     sequences = (torch.rand(steps, batch, length + 1, dtype=torch.float64) ** 2 * items).long()
+
+    chances = (torch.bincount(sequences.flatten(), minlength=items) + 1.0).pow(0.75)
+    chances /= chances.sum()
+
+    def logits_and_targets(one):
+        if not negatives:
+            return network(one[:, :-1]).reshape(-1, items), one[:, 1:].reshape(-1)
+        drawn = torch.unique(torch.cat([one.flatten(), torch.multinomial(chances, negatives, replacement=True)]))
+        correction = -torch.log(-torch.expm1(-chances[drawn] * negatives))
+        logits = network.sampled(one[:, :-1], drawn, correction)
+        return logits.reshape(-1, len(drawn)), torch.searchsorted(drawn, one[:, 1:].reshape(-1))
 
     def epoch():
         total = 0.0
         for one in sequences:
-            adam.zero_grad(set_to_none=True)
-            logits = network(one[:, :-1])
-            loss = F.cross_entropy(logits.reshape(-1, items), one[:, 1:].reshape(-1))
+            for stepper in steppers:
+                stepper.zero_grad(set_to_none=True)
+            logits, targets = logits_and_targets(one)
+            loss = F.cross_entropy(logits, targets)
             loss.backward()
-            adam.step()
+            for stepper in steppers:
+                stepper.step()
             total += loss.item()
         return total / steps
 
@@ -189,5 +214,5 @@ def peak_mb():
 
 if __name__ == "__main__":
     job, side = sys.argv[1:3]
-    found = {"knn": knn, "als": als, "ease": ease, "transformer": transformer}[job](side)
+    found = {"knn": knn, "als": als, "ease": ease, "transformer": transformer, "transformer-sampled": transformer}[job](side)
     print(json.dumps({**found, "job": job, "side": side, "threads": THREADS, "peak_mb": peak_mb()}), flush=True)

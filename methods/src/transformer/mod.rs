@@ -1,7 +1,8 @@
 //! A causal transformer over a user's items with a softmax over all of them: self-attentive sequential recommendation (Kang and McAuley,
 //! "Self-attentive sequential recommendation", ICDM 2018), with the full cross-entropy instead of one negative (Klenitskiy and Vasilev,
 //! "Turning dross into gold loss", RecSys 2023) and layer norms before the branches (Xiong et al., ICML 2020). An item's vector is one of
-//! its own plus the mean of its attributes' vectors, in and out alike, so that what an item is helps where few had it.
+//! its own plus the mean of its attributes' vectors, in and out alike, so that what an item is helps where few had it. Where items are too
+//! many the softmax runs over some of them ([`crate::negatives`]), and a step touches only what it read or drew.
 //!
 //! Sequences lie one after the other without padding; each step is cut into parts whose number does not depend on the threads, and so
 //! nothing that is learned does.
@@ -14,13 +15,14 @@ mod tests;
 
 use endcap_kernels::dense::linear;
 use endcap_kernels::dot::axpy;
-use endcap_kernels::loss::{Targets, linear_cross_entropy};
+use endcap_kernels::loss::{LinearLoss, Targets, linear_cross_entropy};
 use endcap_kernels::sparse::{Adam, SparseTable};
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
+use crate::negatives::{Drawn, Negatives};
 use crate::{Histories, History, Scorer};
 use body::{Body, Drop, Shape, Trace};
 
@@ -47,6 +49,8 @@ pub struct TransformerSettings {
     /// weight of the one before; the weights of a place sum to 1.
     pub ahead: usize,
     pub ahead_decay: f32,
+    /// Items that are drawn for a step's softmax beside its targets; 0: it runs over all items.
+    pub negatives: usize,
     pub seed: u64,
 }
 
@@ -65,6 +69,7 @@ impl Default for TransformerSettings {
             weight_decay: 0.0,
             ahead: 1,
             ahead_decay: 0.5,
+            negatives: 0,
             seed: 1,
         }
     }
@@ -72,6 +77,9 @@ impl Default for TransformerSettings {
 
 /// Parts of a step.
 const PARTS: usize = 8;
+/// Places among the tables of the ends.
+const ITEMS: usize = 0;
+const BIAS: usize = 2;
 
 /// A fitted network.
 #[derive(Clone, Debug)]
@@ -136,14 +144,15 @@ impl Network {
         vectors
     }
 
-    /// The mean loss of a step and the gradients of items, attributes, bias and body. `step` numbers the dropout's draws; without dropout
-    /// nothing is drawn.
+    /// The mean loss of a step and the gradients of items, attributes, bias and body; rows of the first and third that the step does not
+    /// touch are 0. The softmax runs over what was drawn, or over all items. Without dropout nothing is left out.
     fn gradients(
         &self,
         batch: &[Sequence<'_>],
         attributes: &[Vec<u32>],
         settings: &TransformerSettings,
         drop: Option<Drop>,
+        drawn: Option<&Drawn>,
     ) -> (f64, [Vec<f32>; 3], Vec<Vec<f32>>) {
         let dim = self.shape.dim;
         let vectors = self.vectors(attributes);
@@ -167,9 +176,31 @@ impl Network {
             .collect();
 
         let hidden: Vec<f32> = traces.iter().flat_map(|trace| trace.out.iter().copied()).collect();
-        let (starts, ids, weights) = targets(batch, settings);
-        let targets = Targets { starts: &starts, ids: &ids, weights: &weights };
-        let found = linear_cross_entropy(&hidden, &vectors, Some(self.bias.values()), dim, &targets);
+        let (starts, mut ids, weights) = targets(batch, settings);
+        let found = match drawn {
+            None => {
+                let targets = Targets { starts: &starts, ids: &ids, weights: &weights };
+                linear_cross_entropy(&hidden, &vectors, Some(self.bias.values()), dim, &targets)
+            }
+            Some(drawn) => {
+                for id in &mut ids {
+                    *id = drawn.place(*id);
+                }
+                let targets = Targets { starts: &starts, ids: &ids, weights: &weights };
+                let few: Vec<f32> = drawn.ids.iter().flat_map(|id| row(&vectors, dim, *id)).copied().collect();
+                let own = drawn.ids.iter().map(|id| row(self.bias.values(), 1, *id).first().copied().unwrap_or(0.0));
+                let bias: Vec<f32> = own.zip(&drawn.correction).map(|(own, correction)| own + correction).collect();
+                let found = linear_cross_entropy(&hidden, &few, Some(&bias), dim, &targets);
+                let spread = |values: &[f32], width: usize| {
+                    let mut all = vec![0.0; self.items.rows() * width];
+                    for (id, values) in drawn.ids.iter().zip(values.chunks_exact(width)) {
+                        row_mut(&mut all, width, *id).copy_from_slice(values);
+                    }
+                    all
+                };
+                LinearLoss { d_weight: spread(&found.d_weight, dim), d_bias: spread(&found.d_bias, 1), ..found }
+            }
+        };
         let rows = hidden.len() / dim;
         let scale = 1.0 / rows.max(1) as f32;
         let scaled = |mut values: Vec<f32>| {
@@ -210,11 +241,19 @@ impl Network {
         (found.loss / rows.max(1) as f64, [d_vectors, d_attributes, d_bias], d_body)
     }
 
-    fn step(&mut self, ends: &[Vec<f32>; 3], body: &[Vec<f32>], adam: &Adam) {
+    /// Follows the gradients. Of items and their bias only the rows in `touched` have some; all have where none are named.
+    fn step(&mut self, ends: &[Vec<f32>; 3], body: &[Vec<f32>], adam: &Adam, touched: Option<&[u32]>) {
         let all = |rows: usize| (0..rows as u32).collect::<Vec<u32>>();
         let tables = [&mut self.items, &mut self.attributes, &mut self.bias].into_iter().chain(&mut self.body);
-        for (table, gradient) in tables.zip(ends.iter().chain(body)) {
-            table.step(&all(table.rows()), gradient, adam);
+        for (at, (table, gradient)) in tables.zip(ends.iter().chain(body)).enumerate() {
+            match touched.filter(|_| at == ITEMS || at == BIAS) {
+                Some(touched) => {
+                    let width = table.dim();
+                    let own: Vec<f32> = touched.iter().flat_map(|id| row(gradient, width, *id)).copied().collect();
+                    table.step(touched, &own, adam);
+                }
+                None => table.step(&all(table.rows()), gradient, adam),
+            }
         }
     }
 }
@@ -261,6 +300,16 @@ impl Transformer {
         let mut losses = Vec::new();
         let mut order: Vec<u32> = (0..known.len() as u32).collect();
         let mut random = ChaCha8Rng::seed_from_u64(settings.seed ^ 0x0d0e);
+        let mut drawing = ChaCha8Rng::seed_from_u64(settings.seed ^ 0x0d1a);
+        let negatives = (settings.negatives > 0 && settings.negatives < histories.items).then(|| {
+            let mut counts = vec![0.0; histories.items];
+            for item in known.iter().flatten() {
+                if let Some(count) = counts.get_mut(*item as usize) {
+                    *count += 1.0;
+                }
+            }
+            Negatives::of(counts.into_iter(), settings.negatives)
+        });
         let mut step = 0;
         for epoch in 0..settings.epochs {
             order.shuffle(&mut random);
@@ -278,8 +327,11 @@ impl Transformer {
                 let batch: Vec<Sequence<'_>> =
                     chosen.iter().filter_map(|at| known.get(*at as usize)).map(|items| Sequence { items }).collect();
                 let drop = (settings.dropout > 0.0).then(|| Drop::new(settings.dropout, settings.seed, step));
-                let (loss, ends, body) = network.gradients(&batch, attributes, settings, drop);
-                network.step(&ends, &body, &adam);
+                let read = || batch.iter().flat_map(|sequence| sequence.items.iter().copied());
+                let drawn = negatives.as_ref().map(|negatives| negatives.draw(read(), &mut drawing));
+                let (loss, ends, body) = network.gradients(&batch, attributes, settings, drop, drawn.as_ref());
+                // What is read is drawn as well: it is a target, or the first of its history, which is one more.
+                network.step(&ends, &body, &adam, drawn.as_ref().map(|drawn| drawn.ids.as_slice()));
                 sum += loss;
                 steps += 1;
                 step += 1;

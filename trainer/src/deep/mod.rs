@@ -13,7 +13,8 @@ mod twins;
 
 use candle_core::{Device, Tensor};
 use endcap_kernels::scan::Vectors;
-use endcap_kernels::sparse::{Adam, Distinct, SparseTable};
+use endcap_kernels::sparse::{Adam, SparseTable};
+use endcap_methods::negatives::{Drawn, Negatives};
 use endcap_recommender::fitted::{Catalogue, Deep, Rows};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -171,15 +172,13 @@ fn mask(rows: usize, options: &DeepOptions, random: &mut ChaCha8Rng) -> candle_c
 /// Chooses what a step's softmax runs over.
 struct Drawer {
     products: usize,
-    full: bool,
-    negatives: usize,
-    /// Running sums of the chances that a draw gives each product.
-    chances: Vec<f64>,
+    /// None where it runs over all products.
+    negatives: Option<Negatives>,
 }
 
 impl Drawer {
     fn new(sales: View<'_>, products: usize, options: &DeepOptions) -> Self {
-        let mut counts = vec![1.0f64; products];
+        let mut counts = vec![0.0f64; products];
         for (_, lines) in sales.orders() {
             for line in lines {
                 if let Some(count) = counts.get_mut(line.product as usize) {
@@ -187,39 +186,21 @@ impl Drawer {
                 }
             }
         }
-        let mut sum = 0.0;
-        let chances = counts.into_iter().map(|count| {
-            sum += count.powf(0.75);
-            sum
-        });
-        let chances = chances.collect();
-        Self { products, full: products <= options.full_softmax, negatives: options.negatives, chances }
+        let is_large = products > options.full_softmax;
+        Self { products, negatives: is_large.then(|| Negatives::of(counts.into_iter(), options.negatives)) }
     }
 
     /// The candidates of a batch; its targets become places among them.
     fn draw(&self, batch: &mut Batch, words: &Words, random: &mut ChaCha8Rng) -> Candidates {
-        let all = self.chances.last().copied().unwrap_or(1.0);
-        let mut products: Vec<u32> = (0..self.products as u32).collect();
-        let mut correction = vec![0.0; self.products];
-        if !self.full {
-            let drawn = (0..self.negatives).map(|_| {
-                let at = random.random_range(0.0..all);
-                self.chances.partition_point(|sum| *sum <= at) as u32
-            });
-            let ids: Vec<u32> = batch.targets.entries.iter().map(|entry| entry.0).chain(drawn).collect();
-            products = Distinct::of(&ids).ids;
-            let chance = |product: u32| {
-                let at = product as usize;
-                let before = at.checked_sub(1).and_then(|before| self.chances.get(before)).copied().unwrap_or(0.0);
-                (self.chances.get(at).copied().unwrap_or(all) - before) / all
-            };
-            // Drawn at least once, or there as somebody's target.
-            let expected = |product: &u32| -(-(chance(*product) * self.negatives as f64)).exp_m1();
-            correction = products.iter().map(|product| -expected(product).max(1e-9).ln() as f32).collect();
+        let all = || Drawn { ids: (0..self.products as u32).collect(), correction: vec![0.0; self.products] };
+        let drawn = self.negatives.as_ref().map_or_else(all, |negatives| {
+            let drawn = negatives.draw(batch.targets.entries.iter().map(|entry| entry.0), random);
             for entry in &mut batch.targets.entries {
-                entry.0 = products.binary_search(&entry.0).map_or(0, |at| at as u32);
+                entry.0 = drawn.place(entry.0);
             }
-        }
+            drawn
+        });
+        let Drawn { ids: products, correction } = drawn;
         let words = Rows::from_rows(products.iter().map(|product| words.of_product.row(*product).to_vec()));
         Candidates { products, correction, words }
     }
