@@ -210,16 +210,18 @@ pub(super) fn learn(
     let before = (model.settings.weights.clone(), model.deep.clone());
     if !dropped.is_empty() {
         drop_from(model, &dropped);
-        let (slim_info, slim_lists) = questions(model, all, seed);
-        let without = fit(&slim_info, &slim_lists, std::slice::from_ref(&dropped))?;
+        // The largest thing that a training holds: never two of it. What turns out to be missed is put together again.
+        drop((info, lists));
+        (info, lists) = questions(model, all, seed);
+        let without = fit(&info, &lists, std::slice::from_ref(&dropped))?;
         let hurts =
             |without: &Vec<f64>| super::mean(without) < super::mean(&whole) || carries(&whole, without, &sizes, seed);
         if without.first().is_none_or(hurts) {
             dropped.clear();
             tuned.components.iter_mut().for_each(|component| component.kept = true);
             (model.settings.weights, model.deep) = before.clone();
-        } else {
-            (info, lists) = (slim_info, slim_lists);
+            drop((info, lists));
+            (info, lists) = questions(model, all, seed);
         }
     }
     check(progress, Phase::Tune)?;
