@@ -7,7 +7,9 @@ use endcap_methods::blend::Question;
 use endcap_methods::format::{self, Baskets};
 use endcap_methods::measure::{Ideal, judge};
 use endcap_methods::protocol::{lists, next_basket};
-use endcap_methods::suite::next_basket::{NextBasketMethods, NextBasketSettings, features, learn_ranker, tune as choose};
+use endcap_methods::suite::next_basket::{
+    NextBasketMethods, NextBasketSettings, features, learn_ranker, tune as choose,
+};
 use endcap_methods::{Histories, Scorer};
 
 use crate::program::settings_of;

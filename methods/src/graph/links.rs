@@ -1,7 +1,6 @@
 //! Steps over the graph from a user's items to the users who had them and on to what else they had, each weighed by powers of degrees: link
 //! propagation (Fu et al., "Revisiting neighborhood-based link prediction for collaborative filtering", WWW 2022). With all powers at a half
-//! it is the linear filter of GF-CF (Shen et al., CIKM 2021); a share of a second round taken off again sharpens what the first has blurred
-//! (Choi et al., "Blurring-sharpening process models for collaborative filtering", SIGIR 2023). Nothing is trained.
+//! it is the linear filter of GF-CF (Shen et al., CIKM 2021). Nothing is trained.
 
 use super::Graph;
 use crate::{Histories, History, Scorer};

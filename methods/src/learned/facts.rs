@@ -175,14 +175,17 @@ mod tests {
         let row = |times: f32, ago: f32, due: f32, again: f32| {
             [times, ago, times / 4.0, due, again, baskets, size, kinds, repeats]
         };
-        let expected =
-            [row(3.0, 0.0, 2.0 / 3.0, again(1.0, 2.0)), row(1.0, 2.0, 0.0, again(0.0, 1.0)), row(0.0, NEVER, 0.0, again(0.0, 0.0))];
+        let expected = [
+            row(3.0, 0.0, 2.0 / 3.0, again(1.0, 2.0)),
+            row(1.0, 2.0, 0.0, again(0.0, 1.0)),
+            row(0.0, NEVER, 0.0, again(0.0, 0.0)),
+        ];
         near(&facts.of(&user, &[0, 2, 4]), &expected.concat());
     }
 
     #[test]
     fn degrees_and_clicks_by_hand() {
-        let users = [vec![0, 1, 0], vec![0], vec![0, 2]].map(|items| History::of_items(items)).to_vec();
+        let users = [vec![0, 1, 0], vec![0], vec![0, 2]].map(History::of_items).to_vec();
         let sessions = Histories { items: 4, users };
         // Five links: 1.25 users an item, 1.67 items a user.
         let [three, one, none] = [4.0f32, 2.0, 1.0].map(|users| (users / 2.25).ln());

@@ -50,8 +50,7 @@ impl Features {
     /// Candidates, ascending, and their numbers, one row after the other.
     pub fn of(&self, said: &[Said<'_>], history: &History) -> (Vec<u32>, Vec<f32>) {
         let share = |said: &Said<'_>, item: u32| said.shares.get(item as usize).copied().unwrap_or(0.0);
-        let mut chosen: Vec<u32> =
-            said.iter().flat_map(|said| top(said.shares, DEPTH, Ties::SmallerItem)).collect();
+        let mut chosen: Vec<u32> = said.iter().flat_map(|said| top(said.shares, DEPTH, Ties::SmallerItem)).collect();
         chosen.sort_unstable();
         chosen.dedup();
         if self.named_only {

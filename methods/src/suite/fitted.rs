@@ -46,11 +46,7 @@ impl Ranker {
 
 /// Methods of the graph say much by how far they stand above 0, and all of them by how near to their first choice.
 fn features(histories: &Histories) -> Features {
-    Features {
-        scales: vec![Scale::Plain, Scale::Highest],
-        facts: Box::new(Degrees::fit(histories)),
-        named_only: true,
-    }
+    Features { scales: vec![Scale::Plain, Scale::Highest], facts: Box::new(Degrees::fit(histories)), named_only: true }
 }
 
 /// What the best lists of a method are, by question.
@@ -123,7 +119,12 @@ impl Fitted {
     }
 
     /// Learns a ranker over these methods from questions that they were fitted without. `histories` is what they were fitted on.
-    pub(super) fn learn_ranker(&self, histories: &Histories, questions: &[Question], settings: BoostSettings) -> Ranker {
+    pub(super) fn learn_ranker(
+        &self,
+        histories: &Histories,
+        questions: &[Question],
+        settings: BoostSettings,
+    ) -> Ranker {
         let all = self.all();
         let features = features(histories);
         let parts = all.iter().map(|(_, scorer)| scorer as &dyn Scorer).collect();

@@ -17,18 +17,19 @@ fn every_parameter_has_the_gradient_of_finite_differences() {
 fn drawn_items_have_the_gradient_of_finite_differences() {
     let ids: Vec<u32> = (0..6).collect();
     let correction = vec![0.4, -0.2, 0.9, 0.0, 0.3, 1.5];
-    gradients_are_right(Some(Drawn { ids, correction }));
+    gradients_are_right(Some(&Drawn { ids, correction }));
 }
 
-fn gradients_are_right(drawn: Option<Drawn>) {
+fn gradients_are_right(drawn: Option<&Drawn>) {
     let options = options();
     let attributes = vec![vec![0, 1], vec![1], vec![], vec![2, 0], vec![1, 2], vec![0], vec![2]];
     let mut network = Network::new(7, 3, &options);
     network.bias = SparseTable::new(7, 1, (0..7).map(|at| at as f32 * 0.1 - 0.3).collect());
-    let long: Vec<Vec<u32>> = vec![vec![0, 3, 2, if drawn.is_some() { 5 } else { 6 }, 1], vec![5, 4], vec![2, 2, 4], vec![1, 0, 5, 3]];
+    let long: Vec<Vec<u32>> =
+        vec![vec![0, 3, 2, if drawn.is_some() { 5 } else { 6 }, 1], vec![5, 4], vec![2, 2, 4], vec![1, 0, 5, 3]];
     let batch: Vec<Sequence<'_>> = long.iter().map(|items| Sequence { items }).collect();
     let drop = Some(Drop::new(0.2, 3, 9));
-    let (_, ends, body) = network.gradients(&batch, &attributes, &options, drop, drawn.as_ref());
+    let (_, ends, body) = network.gradients(&batch, &attributes, &options, drop, drawn);
     let found: Vec<Vec<f32>> = ends.into_iter().chain(body).collect();
     fn tables(network: &mut Network) -> Vec<&mut SparseTable> {
         [&mut network.items, &mut network.attributes, &mut network.bias].into_iter().chain(&mut network.body).collect()
@@ -42,7 +43,7 @@ fn gradients_are_right(drawn: Option<Drawn>) {
                 let mut moved = before.clone();
                 moved[place] += by;
                 *table = SparseTable::new(rows, dim, moved);
-                let (loss, _, _) = network.gradients(&batch, &attributes, &options, drop, drawn.as_ref());
+                let (loss, _, _) = network.gradients(&batch, &attributes, &options, drop, drawn);
                 *tables(&mut network)[at] = SparseTable::new(rows, dim, before);
                 loss
             };

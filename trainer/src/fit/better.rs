@@ -58,7 +58,8 @@ pub fn better_variants(data: &Dataset, sales: View<'_>) -> Rows<BetterVariant> {
         .map(|customers| taken(catalogue, sales, customers))
         .reduce(Taken::default, Taken::with);
     let mut variants: Vec<Vec<BetterVariant>> = vec![Vec::new(); catalogue.len()];
-    for ((product, other), customers) in taken.better.into_iter().filter(|(_, customers)| *customers >= LEAST_CUSTOMERS) {
+    for ((product, other), customers) in taken.better.into_iter().filter(|(_, customers)| *customers >= LEAST_CUSTOMERS)
+    {
         let buyers = taken.buyers.get(&product).copied().unwrap_or(0);
         let accepted = customers as f32 / (buyers as f32 + SHRINKAGE);
         if let Some(list) = variants.get_mut(product as usize) {

@@ -144,7 +144,8 @@ pub fn fit_reach(sales: View<'_>, breaks: &Rows<PriceBreak>) -> Option<[f64; FEA
                 let (tried, reached) =
                     counts.get(&(missed.product, missed.step.min_quantity)).copied().unwrap_or_default();
                 let others = (tried - 1.0, reached - f32::from(u8::from(missed.reached)));
-                let step = PriceBreak { reached: super::habits::shrunk_rate(others.0, others.1, overall), ..missed.step };
+                let step =
+                    PriceBreak { reached: super::habits::shrunk_rate(others.0, others.1, overall), ..missed.step };
                 let near = NearBreak { step, ..bought.near(missed) };
                 seen.push((order, missed.product, (near.features(), f64::from(u8::from(missed.reached)))));
             }

@@ -96,12 +96,19 @@ pub(super) fn read(
     let (learned, tested) = rows.split_at(before);
     let customers = Labels::of(people.ids().chain(learned.iter().filter_map(|order| texts.get(order.customer))));
     let labels = Labels::of(people.values().chain({
-        let mut own: Vec<u32> = learned.iter().flat_map(|order| [order.channel].into_iter().chain(order.place)).collect();
+        let mut own: Vec<u32> =
+            learned.iter().flat_map(|order| [order.channel].into_iter().chain(order.place)).collect();
         own.sort_unstable();
         own.dedup();
         own.into_iter().filter_map(|number| texts.get(number)).collect::<Vec<_>>()
     }));
-    let known = Known { people, texts: &texts, customer: texts.places(&customers), label: texts.places(&labels), labels: &labels };
+    let known = Known {
+        people,
+        texts: &texts,
+        customer: texts.places(&customers),
+        label: texts.places(&labels),
+        labels: &labels,
+    };
     let currency = learned.iter().find_map(|order| texts.get(order.currency)).map(str::to_owned);
     let placed = learned.len() as u64;
     let learned_lines = lines.partition_point(|raw| (raw.order as usize) < before);
@@ -236,8 +243,9 @@ fn read_lines(
             let is_learned = place.get(row.order_id.as_str()).is_some_and(|at| *at < before);
             row.quantity += if is_learned { *late } else { *all };
         }
-        let is_held =
-            place.get(row.order_id.as_str()).map_or_else(|| held.contains(row.order_id.as_str()), |at| *at != NONE && *at >= before);
+        let is_held = place
+            .get(row.order_id.as_str())
+            .map_or_else(|| held.contains(row.order_id.as_str()), |at| *at != NONE && *at >= before);
         let kept = (|| {
             let order = *place.get(row.order_id.as_str()).ok_or("unknown_order")?;
             if order == NONE {
