@@ -193,7 +193,8 @@ fn the_next_item_and_top_n_are_read_tuned_and_judged() {
     let settings = r#"{"pairs": [{"reach": 3, "fall": 1, "back": 0, "from": 0.5, "to": 0.1, "decay": 0.5, "second": 0, "keep": 50}],
         "content": [], "links": [], "ease": [], "networks": 0, "chosen_by": 100, "weights": {"pairs": 1},
         "transformer": {"dim": 8, "heads": 1, "blocks": 1, "inner": 8, "length": 5, "dropout": 0, "epochs": 1, "batch": 8,
-        "learning_rate": 0.001, "weight_decay": 0, "ahead": 1, "ahead_decay": 0.5, "seed": 1}}"#;
+        "learning_rate": 0.001, "weight_decay": 0, "ahead": 1, "ahead_decay": 0.5, "negatives": 0,
+        "seed": 1}}"#;
     std::fs::write(at("settings.json"), settings).unwrap();
     let (data, tuned) = (at("ring.txt"), at("settings.json"));
     let asked = ["--task", "next-item", "--layout", "Sequences", "--data", data.to_str().unwrap()];
@@ -209,10 +210,12 @@ fn the_next_item_and_top_n_are_read_tuned_and_judged() {
     refused(&[&["evaluate"], &asked[..]].concat(), "holds 0 files named test.txt");
     std::fs::write(at("test.txt"), groups(4, 1)).unwrap();
     let settings = r#"{"links": [{"spoken": 0.5, "between": 0.5, "reached": 0.5, "sharpness": 1}], "spectra": [], "autoencoders": [],
-        "held_out": 0.2, "chosen_by": 100, "seed": 1, "weights": {"links": 1}}"#;
+        "held_out": 0.2, "chosen_by": 100, "seed": 1, "weights": {"links": 1}, "ranked_by": 40,
+        "ranker": {"trees": 5, "depth": 2, "rate": 0.1, "ridge": 1, "least": 2}}"#;
     std::fs::write(at("settings.json"), settings).unwrap();
     let found = report(folder.path(), &[&asked[..], &["--tuned", tuned.to_str().unwrap()]].concat());
     assert!(value(&found, "links", "recall@20") > 0.99 && value(&found, "blend", "ndcg@20") > 0.2);
+    assert!(value(&found, "ranker", "recall@20") > 0.99);
     refused(
         &["evaluate", "--task", "top-n", "--layout", "Baskets", "--data", "."],
         "the task top-n reads --layout LightGcn",
