@@ -2,7 +2,6 @@
 import dataclasses
 import os
 import pathlib
-import signal
 import subprocess
 import time
 
@@ -80,26 +79,18 @@ class Fence:
         return 0
 
 
-def run(command, log, limit_mib=None, timeout_s=None, environment=None):
+def run(command, log, limit_mib=None):
     """Runs a command, limited if asked, with what it prints in the file `log`."""
     if limit_mib is None:
-        return _run(command, log, None, timeout_s, environment)
+        return _run(command, log, None)
     with Fence(limit_mib) as fence:
-        return _run(command, log, fence, timeout_s, environment)
+        return _run(command, log, fence)
 
 
-def _run(command, log, fence, timeout_s, environment):
+def _run(command, log, fence):
     began = time.monotonic()
     with pathlib.Path(log).open("wb") as out:
-        child = subprocess.Popen([str(part) for part in command], stdout=out, stderr=subprocess.STDOUT, env={**os.environ, **(environment or {})},
-                                 preexec_fn=fence.enter if fence else None)
-        while True:
-            pid, status, used = os.wait4(child.pid, os.WNOHANG)
-            if pid:
-                break
-            if timeout_s and time.monotonic() - began > timeout_s:
-                os.kill(child.pid, signal.SIGKILL)
-                timeout_s = None
-            time.sleep(0.05)
+        child = subprocess.Popen([str(part) for part in command], stdout=out, stderr=subprocess.STDOUT, preexec_fn=fence.enter if fence else None)
+        _, status, used = os.wait4(child.pid, 0)
     child.returncode = os.waitstatus_to_exitcode(status)
     return Ended(child.returncode, bool(fence and fence.kills()), time.monotonic() - began, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024)

@@ -1,16 +1,14 @@
 """Generated shops of a wanted size, kept between runs."""
 import json
-import os
-import pathlib
 
-from cluster.settings import programs
+from cluster.settings import cache, programs
 
 from . import limited
 
 
 def folder():
     """Where shops and what comes of them lie."""
-    return pathlib.Path(os.environ.get("ENDCAP_CACHE") or pathlib.Path.home() / ".cache" / "endcap") / "size"
+    return cache() / "size"
 
 
 def rows(data, table):
