@@ -75,7 +75,7 @@ impl Baskets {
             basket.dedup();
             basket
         }));
-        let of_product = transpose(&orders, products);
+        let of_product = transpose(orders.len() as u32, |order| orders.row(order).iter().copied(), products);
         let product_strata = Rows::from_rows((0..products as u32).map(|product| {
             let mut strata: Vec<u32> =
                 of_product.row(product).iter().filter_map(|order| stratum.get(*order as usize).copied()).collect();
@@ -164,10 +164,15 @@ impl Baskets {
     }
 }
 
-fn transpose(orders: &Rows<u32>, products: usize) -> Rows<u32> {
+/// The orders of each product, ascending, from the products of each order.
+pub(super) fn transpose<P: IntoIterator<Item = u32>>(
+    orders: u32,
+    products_of: impl Fn(u32) -> P,
+    products: usize,
+) -> Rows<u32> {
     let mut starts = vec![0u32; products + 1];
-    for product in &orders.entries {
-        if let Some(count) = starts.get_mut(*product as usize + 1) {
+    for product in (0..orders).flat_map(&products_of) {
+        if let Some(count) = starts.get_mut(product as usize + 1) {
             *count += 1;
         }
     }
@@ -177,10 +182,13 @@ fn transpose(orders: &Rows<u32>, products: usize) -> Rows<u32> {
         *start = sum;
     }
     let mut next = starts.clone();
-    let mut entries = vec![0; orders.entries.len()];
-    for order in 0..orders.len() as u32 {
-        for product in orders.row(order) {
-            if let Some(place) = next.get_mut(*product as usize) {
+    let mut entries = vec![0; sum as usize];
+    for order in 0..orders {
+        for product in products_of(order) {
+            // The last start is nobody's: it is where the last product ends.
+            if (product as usize) < products
+                && let Some(place) = next.get_mut(product as usize)
+            {
                 if let Some(slot) = entries.get_mut(*place as usize) {
                     *slot = order;
                 }

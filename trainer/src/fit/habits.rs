@@ -3,6 +3,7 @@
 use endcap_recommender::fitted::{Habits, PriceBreak, Rows};
 use rayon::prelude::*;
 
+use super::associations::transpose;
 use super::breaks::{DeclaredTier, Sighting, find_breaks};
 use crate::load::{Dataset, Line, View};
 
@@ -20,17 +21,18 @@ type OfProduct = ([f32; 3], Vec<(PriceBreak, Near)>);
 /// Fits habits. `declared` are the price lists' tiers by product, which count where orders paid them.
 pub fn habits(data: &Dataset, sales: View<'_>, declared: &[Vec<DeclaredTier>]) -> Habits {
     let products = data.catalogue.len();
-    let places = Places::of(sales, products);
+    let products_of = |order: u32| sales.lines(order as usize).iter().map(|line| line.product);
+    let of_product = transpose(sales.len() as u32, products_of, products);
     let fitted: Vec<OfProduct> = (0..products as u32)
         .into_par_iter()
         .map(|product| {
-            let list = places.sightings(sales, product);
+            let list = sightings(sales, product, of_product.row(product));
             let tiers = declared.get(product as usize).map_or(&[][..], Vec::as_slice);
             let breaks = find_breaks(&list, tiers);
             (quantiles(&list), breaks.into_iter().map(|found| (found, near(&list, found.min_quantity))).collect())
         })
         .collect();
-    drop(places);
+    drop(of_product);
     let all = fitted.iter().flat_map(|(_, breaks)| breaks.iter().map(|(_, near)| *near));
     let (tried, reached) = all.fold((0, 0), |sum, near| (sum.0 + near.tried, sum.1 + near.reached));
     let overall = reached as f32 / (tried as f32).max(1.0);
@@ -49,49 +51,16 @@ pub fn habits(data: &Dataset, sales: View<'_>, declared: &[Vec<DeclaredTier>]) -
     }
 }
 
-/// Where each product's lines are: the orders that hold it, in order of time. A product's sightings are put together when they are
-/// looked at, since those of all products at once take more memory than the sales.
-struct Places {
-    orders: Rows<u32>,
-}
-
-impl Places {
-    fn of(sales: View<'_>, products: usize) -> Self {
-        let mut starts = vec![0u32; products + 1];
-        let known = |line: &Line| ((line.product as usize) < products).then_some(line.product as usize);
-        for product in sales.orders().flat_map(|(_, lines)| lines).filter_map(known) {
-            if let Some(count) = starts.get_mut(product + 1) {
-                *count += 1;
-            }
-        }
-        let mut sum = 0;
-        for start in &mut starts {
-            sum += *start;
-            *start = sum;
-        }
-        let mut next = starts.clone();
-        let mut entries = vec![0; sum as usize];
-        for (order, (_, lines)) in (0u32..).zip(sales.orders()) {
-            for product in lines.iter().filter_map(known) {
-                let Some(place) = next.get_mut(product) else { continue };
-                if let Some(slot) = entries.get_mut(*place as usize) {
-                    *slot = order;
-                }
-                *place += 1;
-            }
-        }
-        Self { orders: Rows { starts, entries } }
-    }
-
-    fn sightings(&self, sales: View<'_>, product: u32) -> Vec<Sighting> {
-        let own = |order: &u32| {
-            let head = sales.heads.get(*order as usize)?;
-            let line = sales.lines(*order as usize).iter().find(|line| line.product == product)?;
-            let Line { quantity, unit_price, offered, .. } = *line;
-            Some(Sighting { order: *order, customer: head.customer, quantity, unit_price, offered })
-        };
-        self.orders.row(product).iter().filter_map(own).collect()
-    }
+/// A product's lines, from the orders that hold it. They are put together when the product is looked at, since those of all products at once
+/// take more memory than the sales.
+fn sightings(sales: View<'_>, product: u32, orders: &[u32]) -> Vec<Sighting> {
+    let own = |order: &u32| {
+        let head = sales.heads.get(*order as usize)?;
+        let line = sales.lines(*order as usize).iter().find(|line| line.product == product)?;
+        let Line { quantity, unit_price, offered, .. } = *line;
+        Some(Sighting { order: *order, customer: head.customer, quantity, unit_price, offered })
+    };
+    orders.iter().filter_map(own).collect()
 }
 
 /// Median, upper quartile and ninth decile of a line's quantity; 0 when never sold.
