@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Who may promote, asked of a real API server where the chart is installed: scripts/chart/admission.sh KUBECONFIG
 # Works in a namespace of its own, as people who exist only by impersonation: an editor (endcap-edit), a promoter (endcap-edit and
-# endcap-promoter), one who may promote a single model, and the operator's service account.
+# endcap-promoter), one who may promote a single model, one who signs versions off (endcap-signer), and the operator's service account.
 set -euo pipefail
 export KUBECONFIG=${1:?which kubeconfig?}
 [ -r "$KUBECONFIG" ] || { echo "failed to read the kubeconfig $KUBECONFIG" >&2; exit 1; }
@@ -36,6 +36,11 @@ experiment() {
   printf 'apiVersion: endcap.dev/v1alpha1\nkind: Experiment\nmetadata: {name: %s, namespace: %s}\nspec:\n  modelRef: {name: %s}\n' "$1" "$space" "$2"
   printf '  arms: [{name: a, versionRef: %s-v1, weight: 1, control: true}, {name: b, versionRef: %s-v2, weight: 1}]\n  primaryMetric: {name: Ctr, mde: "0.01"}\n' "$2" "$2"
 }
+version() { # model, further lines of the metadata
+  printf 'apiVersion: endcap.dev/v1alpha1\nkind: ModelVersion\nmetadata:\n  name: %s-v1\n  namespace: %s\n%s' "$1" "$space" "${2:-}"
+  printf 'spec:\n  modelRef: {name: %s}\n  modelUID: x\n  version: 1\n  architecture: Rules\n  seed: 1\n  trainingImage: x\n  servingImage: x\n' "$1"
+  printf '  dataRef: {uri: "s3://shop/data", window: 24h}\n  trigger: {type: Initial}\n'
+}
 policy() { printf 'apiVersion: endcap.dev/v1alpha1\nkind: PromotionPolicy\nmetadata: {name: %s, namespace: %s}\nspec: {mode: %s}\n' "$1" "$space" "$2"; }
 file() { local path; path=$(mktemp -p "$scratch"); cat > "$path"; printf '%s' "$path"; }
 by() { kubectl -n "$space" get recm "$1" -o 'jsonpath={.metadata.annotations.endcap\.dev/promoted-by}'; }
@@ -45,6 +50,7 @@ trap 'rm -rf "$scratch"; kubectl delete namespace "$space" --ignore-not-found --
 
 kubectl create namespace "$space" > /dev/null
 for who in editor promoter single; do kubectl -n "$space" create rolebinding "$who" --clusterrole=endcap-edit --user="$who" > /dev/null; done
+kubectl -n "$space" create rolebinding signer --clusterrole=endcap-signer --user=signer > /dev/null
 kubectl -n "$space" create rolebinding promoter-too --clusterrole=endcap-promoter --user=promoter > /dev/null
 # kubectl reads a status before it patches it; the operator does not.
 kubectl -n "$space" create rolebinding operator-reads --clusterrole=endcap-view --user="$operator" > /dev/null
@@ -121,6 +127,19 @@ expect no editor 'deletes them all' 'deleting an experiment' -- delete recexp --
 expect yes single 'stops it' -- patch recexp e --type=merge -p '{"spec":{"stop":true}}'
 expect yes promoter 'deletes it' -- delete recexp e
 expect yes promoter 'makes one' -- create -f "$(experiment f feed | file)"
+expect no "$operator" 'makes a signed version' 'endcap.dev/sign-off' -- create -f "$(version feed $'  annotations: {endcap.dev/sign-off: "{}"}\n' | file)"
+expect yes "$operator" 'makes a version' -- create -f "$(version feed | file)"
+for who in editor promoter single "$operator"; do
+  expect no "$who" 'signs a version off' "changing it needs verb 'sign-off' on recommendermodels/feed in namespace $space" -- annotate recmv feed-v1 endcap.dev/sign-off=yes
+done
+expect yes signer 'signs a version off' -- annotate recmv feed-v1 endcap.dev/sign-off=yes
+expect no editor 'signs otherwise' 'endcap.dev/sign-off' -- annotate recmv feed-v1 --overwrite endcap.dev/sign-off=no
+expect no editor 'takes the sign-off away' 'endcap.dev/sign-off' -- annotate recmv feed-v1 endcap.dev/sign-off-
+expect yes editor 'pins the signed version' -- annotate recmv feed-v1 endcap.dev/pin=true
+expect yes "$operator" 'labels the signed version' -- label recmv feed-v1 team=shop
+expect no signer 'promotes' 'forbidden' -- patch recm feed --type=merge -p '{"spec":{"promotedVersion":"feed-v1"}}'
+expect yes signer 'takes the sign-off back' -- annotate recmv feed-v1 endcap.dev/sign-off-
+
 # What the cluster itself clears away (--as: the account needs a right, which a real cluster gives it).
 kubectl -n "$space" create rolebinding cleaner --clusterrole=endcap-edit --serviceaccount=kube-system:namespace-controller > /dev/null
 expect yes system:serviceaccount:kube-system:namespace-controller 'clears away' -- delete recexp f

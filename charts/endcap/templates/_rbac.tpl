@@ -72,7 +72,7 @@ of the namespace, control ports included, as the built-in `edit` does; therefore
   verbs: [get, create]
 {{- end -}}
 
-{{/* promote and experiment are no verbs of the API: the admission policies ask for them. */}}
+{{/* promote, experiment and sign-off are no verbs of the API: the admission policies ask for them. */}}
 {{- define "endcap.promoterRules" -}}
 {{ include "endcap.viewRules" . }}
 - apiGroups: [endcap.dev]
@@ -81,4 +81,15 @@ of the namespace, control ports included, as the built-in `edit` does; therefore
 - apiGroups: [endcap.dev]
   resources: [experiments]
   verbs: [create, update, patch, delete]
+{{- end -}}
+
+{{/* Who answers for what customers are told is rarely who promotes: a role of its own. */}}
+{{- define "endcap.signerRules" -}}
+{{ include "endcap.viewRules" . }}
+- apiGroups: [endcap.dev]
+  resources: [recommendermodels]
+  verbs: [sign-off]
+- apiGroups: [endcap.dev]
+  resources: [modelversions]
+  verbs: [update, patch]
 {{- end -}}
