@@ -62,24 +62,32 @@ pub fn init_tracing() {
     let _ = tracing_subscriber::fmt().json().with_env_filter(filter).with_writer(std::io::stderr).try_init();
 }
 
-/// Resolves when the program shall end: SIGTERM, SIGINT, or, when asked for, the end of standard input.
-pub async fn until_stopped(exit_with_stdin: bool) {
-    let why = tokio::select! {
-        () = signal(tokio::signal::unix::SignalKind::terminate()) => "SIGTERM",
-        () = signal(tokio::signal::unix::SignalKind::interrupt()) => "SIGINT",
-        () = stdin_closed(exit_with_stdin) => "standard input closed",
-    };
-    tracing::info!(why, "stopping");
+/// Resolves when the program shall end: SIGTERM, SIGINT, or, when asked for, the end of standard input. Signals are listened for from the
+/// call on, not from the first poll: called before [`ready_line`], none that follows it ends the program at once.
+pub fn until_stopped(exit_with_stdin: bool) -> impl Future<Output = ()> {
+    let terminated = signal(tokio::signal::unix::SignalKind::terminate());
+    let interrupted = signal(tokio::signal::unix::SignalKind::interrupt());
+    async move {
+        let why = tokio::select! {
+            () = terminated => "SIGTERM",
+            () = interrupted => "SIGINT",
+            () = stdin_closed(exit_with_stdin) => "standard input closed",
+        };
+        tracing::info!(why, "stopping");
+    }
 }
 
-async fn signal(kind: tokio::signal::unix::SignalKind) {
-    match tokio::signal::unix::signal(kind) {
-        Ok(mut stream) => {
-            stream.recv().await;
-        }
-        Err(error) => {
-            tracing::error!(%error, "failed to listen for a signal");
-            std::future::pending::<()>().await;
+fn signal(kind: tokio::signal::unix::SignalKind) -> impl Future<Output = ()> {
+    let stream = tokio::signal::unix::signal(kind);
+    async move {
+        match stream {
+            Ok(mut stream) => {
+                stream.recv().await;
+            }
+            Err(error) => {
+                tracing::error!(%error, "failed to listen for a signal");
+                std::future::pending::<()>().await;
+            }
         }
     }
 }

@@ -117,17 +117,18 @@ pub async fn up(args: UpArgs) -> Result<()> {
     }
     let console = listener.local_addr()?;
     let server = tokio::spawn(api::serve(listener, machine.clone()));
+    let stopped = endcap_eventlog::program::until_stopped(args.exit_with_stdin);
     println!("{}", json!({"ready": true, "console": console.to_string(), "listen": args.listen.to_string()}));
     let shared = Shared { keys: Arc::new(crate::stack::signing_key(&state)?), state, client };
-    let result = run(&machine, &shared, &args).await;
+    let result = run(&machine, &shared, &args, stopped).await;
     server.abort();
     drop(lock);
     result
 }
 
-async fn run(machine: &Arc<Machine>, shared: &Shared, args: &UpArgs) -> Result<()> {
+async fn run(machine: &Arc<Machine>, shared: &Shared, args: &UpArgs, stopped: impl Future<Output = ()>) -> Result<()> {
     let mut shells: BTreeMap<(String, String), Shell> = BTreeMap::new();
-    let mut stopped = std::pin::pin!(endcap_eventlog::program::until_stopped(args.exit_with_stdin));
+    let mut stopped = std::pin::pin!(stopped);
     loop {
         let models = machine.objects.list(Kind::RecommenderModel, None).0;
         let keys: Vec<(String, String)> = models

@@ -11,9 +11,10 @@ fn main() -> anyhow::Result<()> {
     runtime.block_on(async {
         let exit_with_stdin = options.exit_with_stdin;
         let running = service::start(options).await?;
+        let stopped = program::until_stopped(exit_with_stdin);
         program::ready_line("endcap-eventlog", &[("listen", running.listen), ("metrics", running.metrics_listen)]);
         let broken = tokio::select! {
-            () = program::until_stopped(exit_with_stdin) => false,
+            () = stopped => false,
             () = running.broken() => true,
         };
         running.stop().await;
