@@ -14,10 +14,12 @@ pub mod loss;
 mod matmul;
 pub mod norm;
 pub mod normal;
+mod prefetch;
 pub mod scan;
 pub mod sparse;
 mod topk;
 mod x86;
 
 pub use level::Level;
+pub use prefetch::prefetch;
 pub use topk::TopK;

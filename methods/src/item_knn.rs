@@ -1,7 +1,7 @@
 //! Items that the same users had: nearest neighbours by the cosine of the sets of users (Sarwar et al., "Item-based collaborative filtering
 //! recommendation algorithms", WWW 2001), shrunk where few had an item (Deshpande and Karypis, ACM TOIS 22(1), 2004).
 
-use endcap_kernels::TopK;
+use endcap_kernels::{TopK, prefetch};
 use rayon::prelude::*;
 
 use crate::graph::Graph;
@@ -63,10 +63,12 @@ impl ItemKnn {
     /// Time grows with the sum of the squares of what users had, memory with the items a thread.
     pub fn of(graph: &Graph, settings: &ItemKnnSettings) -> Self {
         let items = 0..graph.items() as u32;
-        // Counts are at most the number of users of an item: two bytes each where that fits, since rows then stay in the nearest cache.
+        // Counts are at most the number of users of an item: two bytes for each of them, and for an item, where that fits, since more of
+        // both then stays in the nearest caches.
         let most = items.clone().map(|item| graph.users_of(item).len()).max().unwrap_or(0);
+        let is_narrow = u16::try_from(most.max(graph.items())).is_ok();
         let neighbours =
-            if u16::try_from(most).is_ok() { fitted::<u16>(graph, settings) } else { fitted::<u32>(graph, settings) };
+            if is_narrow { fitted::<u16, u16>(graph, settings) } else { fitted::<u32, u32>(graph, settings) };
         Self { neighbours: neighbours.into_iter().collect() }
     }
 
@@ -76,8 +78,37 @@ impl ItemKnn {
     }
 }
 
-fn fitted<C: Count>(graph: &Graph, settings: &ItemKnnSettings) -> Vec<Vec<(u32, f32)>> {
+/// What users had, one after the other.
+struct Had<I> {
+    starts: Vec<usize>,
+    items: Vec<I>,
+}
+
+impl<I: TryFrom<u32>> Had<I> {
+    fn of(graph: &Graph) -> Self {
+        let mut had = Self { starts: vec![0], items: Vec::new() };
+        for user in 0..graph.users() as u32 {
+            had.items.extend(graph.items_of(user).iter().filter_map(|item| I::try_from(*item).ok()));
+            had.starts.push(had.items.len());
+        }
+        had
+    }
+
+    fn of_user(&self, user: u32) -> &[I] {
+        let bound = |at: usize| self.starts.get(at).copied().unwrap_or(0);
+        self.items.get(bound(user as usize)..bound(user as usize + 1)).unwrap_or_default()
+    }
+}
+
+/// How many users ahead what they had is fetched: they are anywhere in memory.
+const AHEAD: usize = 4;
+
+fn fitted<C: Count, I: TryFrom<u32> + Into<u32> + Copy + Sync>(
+    graph: &Graph,
+    settings: &ItemKnnSettings,
+) -> Vec<Vec<(u32, f32)>> {
     let items = graph.items();
+    let had = Had::<I>::of(graph);
     let inverse: Vec<f32> =
         (0..items as u32).map(|item| 1.0 / (graph.users_of(item).len() as f32 + settings.shrinkage).sqrt()).collect();
     (0..items as u32)
@@ -89,9 +120,12 @@ fn fitted<C: Count>(graph: &Graph, settings: &ItemKnnSettings) -> Vec<Vec<(u32, 
                 if users.is_empty() {
                     return Vec::new();
                 }
-                for user in users {
-                    for other in graph.items_of(*user) {
-                        if let Some(count) = counts.get_mut(*other as usize) {
+                for (at, user) in users.iter().enumerate() {
+                    if let Some(later) = users.get(at + AHEAD) {
+                        prefetch(had.of_user(*later));
+                    }
+                    for other in had.of_user(*user) {
+                        if let Some(count) = counts.get_mut(Into::<u32>::into(*other) as usize) {
                             count.grow();
                         }
                     }
@@ -159,6 +193,6 @@ mod tests {
     fn wide_and_narrow_counts_say_the_same() {
         let graph = Graph::of(&histories());
         let settings = ItemKnnSettings::default();
-        assert_eq!(super::fitted::<u16>(&graph, &settings), super::fitted::<u32>(&graph, &settings));
+        assert_eq!(fitted::<u16, u16>(&graph, &settings), fitted::<u32, u32>(&graph, &settings));
     }
 }
