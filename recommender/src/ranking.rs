@@ -130,7 +130,7 @@ pub fn rank(
         blend_least = blend_least.min(ranked.score);
         // Views are not in the orders that the ranker learned from: the blend's word on them stands beside its own.
         let viewed = ranked.parts.get(Signal::Viewed as usize).copied().unwrap_or(0.0);
-        ranked.score = ranker.probability(situation, logit) + viewed;
+        ranked.score = ranker.probability(situation, logit + ranker.liking_of(ranked.product)) + viewed;
         least = least.min(ranked.score);
     }
     // What the ranker did not look at comes after what it did, in the blend's order.

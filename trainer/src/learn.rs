@@ -82,6 +82,16 @@ fn keeps_deep(tuned: &Tuned) -> bool {
     blended || tuned.components.iter().all(|component| component.name != "deep" || component.kept)
 }
 
+/// What ratings before a moment add to products' logits; empty where they are not worth it.
+fn liking(data: &Dataset, tuned: &Tuned, until_s: i64) -> Vec<f32> {
+    if tuned.rating_weight == 0.0 {
+        return Vec::new();
+    }
+    let mut liking = fit::liking(&data.ratings, data.catalogue.len(), until_s);
+    liking.iter_mut().for_each(|liked| *liked *= tuned.rating_weight);
+    liking
+}
+
 impl Learner<'_> {
     pub fn timed<T>(
         &mut self,
@@ -123,8 +133,9 @@ impl Learner<'_> {
         Ok(Learned { model, tuned, facts })
     }
 
-    fn epochs(&self) -> u64 {
-        if self.options.architecture == Architecture::Hybrid { u64::from(self.options.hyper.deep_epochs) } else { 0 }
+    /// Passes of the two-tower network over some sales.
+    fn passes(&self, sales: View<'_>) -> u32 {
+        if self.options.architecture == Architecture::Hybrid { self.options.hyper.deep_passes(sales.len()) } else { 0 }
     }
 
     fn learns_similar(&self) -> bool {
@@ -133,11 +144,11 @@ impl Learner<'_> {
 
     /// The generators as they would have been when the window began.
     fn backtest(&self, data: &Dataset, window: Window) -> Result<(Model, bool), TrainError> {
-        self.progress.begin(Phase::Backtest, 1 + SIMILAR_STEPS + self.epochs());
+        let (before, _) = data.sales.view().split_at(window.from_s);
+        self.progress.begin(Phase::Backtest, 1 + SIMILAR_STEPS + u64::from(self.passes(before)));
         if let Some(model) = self.read_model("backtest") {
             return Ok((model, true));
         }
-        let (before, _) = data.sales.view().split_at(window.from_s);
         let settings = tune::settings_of(data, &self.options.hyper);
         let mut model = tune::fit_before(data, before, &settings, &self.options.hyper);
         self.progress.advance(1);
@@ -169,7 +180,7 @@ impl Learner<'_> {
         let done = || self.progress.advance(1);
         let customers = data.customers.len();
         model.similar = fit::similar(&data.catalogue, sales, customers, hyper.max_order_products, &options, &done)?;
-        if self.epochs() == 0 || !with_deep {
+        if self.passes(sales) == 0 || !with_deep {
             return Ok(Vec::new());
         }
         let (deep, losses) = self.deep(data, sales, phase)?;
@@ -179,7 +190,7 @@ impl Learner<'_> {
 
     fn deep(&self, data: &Dataset, sales: View<'_>, phase: Phase) -> Result<(Deep, Vec<f32>), TrainError> {
         let hyper = &self.options.hyper;
-        let options = DeepOptions { dim: hyper.deep_dimensions, epochs: hyper.deep_epochs, ..DeepOptions::default() };
+        let options = DeepOptions { dim: hyper.deep_dimensions, epochs: self.passes(sales), ..DeepOptions::default() };
         let keep = DeepState { checkpoints: &self.checkpoints, name: format!("deep-{}", phase.as_str()) };
         let done = || {
             self.progress.advance(1);
@@ -203,7 +214,7 @@ impl Learner<'_> {
     fn fit(&self, data: &Dataset, tuned: &Tuned) -> Result<((Model, FitFacts), bool), TrainError> {
         let products = data.catalogue.len() as u64;
         let deep_kept = keeps_deep(tuned);
-        let epochs = if deep_kept { self.epochs() } else { 0 };
+        let epochs = if deep_kept { u64::from(self.passes(data.sales.view())) } else { 0 };
         self.progress.begin(Phase::Fit, products + 3 + SIMILAR_STEPS + epochs * (products / 10).max(1));
         if let (Some(model), Some(facts)) = (self.read_model("fit"), self.checkpoints.read_json("fit-facts")) {
             return Ok(((model, facts), true));
@@ -213,6 +224,7 @@ impl Learner<'_> {
         if let Some(ranker) = &tuned.ranker {
             let mut ranker = ranker.clone();
             ranker.traits = fit::traits(&model.catalogue, data.sales.view(), &model.repeat);
+            ranker.liking = liking(data, tuned, i64::MAX);
             model.ranker = Some(ranker);
         }
         self.write_model("fit", &model)?;
@@ -223,13 +235,13 @@ impl Learner<'_> {
     /// The active version was fitted later than the backtest, which is no fair opponent: a twin is fitted on what the active one knew.
     /// (Its ranker is the new one, which has learned from some of these questions: a small advantage.)
     fn compare(&self, data: &Dataset, window: Window, mut tuned: Tuned) -> Result<(Tuned, bool), TrainError> {
-        self.progress.begin(Phase::Compare, 2 + SIMILAR_STEPS + self.epochs());
+        let from_s = self.active.as_ref().map_or(window.from_s, |active| tune::unseen(active, window));
+        let (before, inside) = data.sales.view().split_at(from_s);
+        self.progress.begin(Phase::Compare, 2 + SIMILAR_STEPS + u64::from(self.passes(before)));
         if let Some(tuned) = self.checkpoints.read_json::<Tuned>("compared") {
             return Ok((tuned, true));
         }
         let Some(active) = &self.active else { return Ok((tuned, false)) };
-        let from_s = tune::unseen(active, window);
-        let (before, inside) = data.sales.view().split_at(from_s);
         if !inside.is_empty() {
             let mut twin = tune::fit_before(data, before, &tuned.settings, &self.options.hyper);
             self.progress.advance(1);
@@ -237,6 +249,7 @@ impl Learner<'_> {
             if let Some(ranker) = &tuned.ranker {
                 let mut ranker = ranker.clone();
                 ranker.traits = fit::traits(&twin.catalogue, before, &twin.repeat);
+                ranker.liking = liking(data, &tuned, from_s);
                 twin.ranker = Some(ranker);
             }
             tune::compare_with_active(active, twin, data, from_s, self.options.seed, &mut tuned);

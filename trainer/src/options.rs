@@ -89,6 +89,8 @@ pub struct Hyper {
     /// Length of the two-tower network's vectors, and passes over the orders; 0 passes leave it out.
     pub deep_dimensions: usize,
     pub deep_epochs: u32,
+    /// Orders that the network sees in all, repeated or not: the more orders, the fewer passes, but one.
+    pub deep_orders: u64,
     /// How many of the blend's best candidates the ranker ranks, and passes over the questions; 0 passes leave it out.
     pub ranker_depth: usize,
     pub ranker_epochs: u32,
@@ -108,6 +110,7 @@ impl Default for Hyper {
             ease_products: 8000,
             deep_dimensions: 64,
             deep_epochs: 10,
+            deep_orders: 3_000_000,
             ranker_depth: 300,
             ranker_epochs: 8,
         }
@@ -115,9 +118,15 @@ impl Default for Hyper {
 }
 
 const KNOWN: &str = "trend_half_life_days, history_half_life_days, confidence_shrinkage, neighbours, validation_days, max_order_products, \
-     basket_ridge, customer_ridge, ease_products, deep_dimensions, deep_epochs, ranker_depth, ranker_epochs";
+     basket_ridge, customer_ridge, ease_products, deep_dimensions, deep_epochs, deep_orders, ranker_depth, ranker_epochs";
 
 impl Hyper {
+    /// Passes of the two-tower network over so many orders.
+    pub fn deep_passes(&self, orders: usize) -> u32 {
+        let enough = self.deep_orders.div_ceil((orders as u64).max(1)).max(1);
+        self.deep_epochs.min(u32::try_from(enough).unwrap_or(u32::MAX))
+    }
+
     pub fn parse(given: &BTreeMap<String, String>) -> Result<Self, TrainError> {
         let mut hyper = Self::default();
         for (key, value) in given {
@@ -142,6 +151,7 @@ impl Hyper {
                 "ease_products" => hyper.ease_products = number(0.0, 20_000.0)? as usize,
                 "deep_dimensions" => hyper.deep_dimensions = number(4.0, 512.0)? as usize,
                 "deep_epochs" => hyper.deep_epochs = number(0.0, 1000.0)? as u32,
+                "deep_orders" => hyper.deep_orders = number(1.0, 1e12)? as u64,
                 "ranker_depth" => hyper.ranker_depth = number(20.0, 2000.0)? as usize,
                 "ranker_epochs" => hyper.ranker_epochs = number(0.0, 1000.0)? as u32,
                 _ => {

@@ -29,6 +29,8 @@ pub struct Ranker {
     pub serves: Vec<u32>,
     /// Products x [`TRAITS`]: what does not depend on the question.
     pub traits: Vec<f32>,
+    /// By product what its customers' ratings add to its logit; empty where ratings are not worth it.
+    pub liking: Vec<f32>,
 }
 
 /// Standardised inputs are cut here, so that one strange value cannot carry a product to the top.
@@ -45,6 +47,11 @@ impl Ranker {
     pub fn traits_of(&self, product: u32) -> &[f32] {
         let at = product as usize * TRAITS;
         self.traits.get(at..at + TRAITS).unwrap_or(&[0.0; TRAITS])
+    }
+
+    /// What ratings add to a product's logit.
+    pub fn liking_of(&self, product: u32) -> f32 {
+        self.liking.get(product as usize).copied().unwrap_or(0.0)
     }
 
     /// Centres and scales rows of [`INPUTS`] in place.
@@ -97,6 +104,7 @@ impl Ranker {
             ("out", &self.out),
             ("calibration", &self.calibration),
             ("traits", &self.traits),
+            ("liking", &self.liking),
         ] {
             columns.numbers(name, values);
         }
@@ -109,6 +117,7 @@ impl Ranker {
         let shape: Vec<u32> = columns.exactly("shape", 3)?;
         let size = |at: usize| shape.get(at).copied().unwrap_or(0).min(1 << 16) as usize;
         let (one, two) = (size(1), size(2));
+        let rated = columns.numbers::<f32>("liking")?.len();
         Ok(Self {
             depth: size(0),
             hidden: [one, two],
@@ -123,6 +132,7 @@ impl Ranker {
             calibration: columns.exactly("calibration", 2 * Situation::ALL.len())?,
             serves: columns.exactly("serves", Situation::ALL.len())?,
             traits: columns.exactly("traits", products * TRAITS)?,
+            liking: columns.exactly("liking", if rated == 0 { 0 } else { products })?,
         })
     }
 }

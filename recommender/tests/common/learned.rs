@@ -55,5 +55,6 @@ pub fn learn(rng: &mut ChaCha8Rng, model: &mut Model, each: usize, dim: usize, d
         calibration: [1.0, -3.0].repeat(Situation::ALL.len()),
         serves: vec![1; Situation::ALL.len()],
         traits: numbers(rng, products * TRAITS, 1.0),
+        liking: numbers(rng, products, 0.5),
     });
 }

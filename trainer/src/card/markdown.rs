@@ -196,6 +196,25 @@ fn components(text: &mut String, card: &Value) {
         ]
     });
     text.push_str(&table(&["component", "", "difference", "questions"], 2, &rows.collect::<Vec<_>>()));
+    by_situation(text, components);
+}
+
+/// What components are worth in each situation: cold start is where segments and demographics have their say.
+fn by_situation(text: &mut String, components: &[Value]) {
+    let situations: Vec<&str> = components
+        .first()
+        .map(|entry| list(entry, "/situations").iter().map(|gain| string(gain, "/situation")).collect())
+        .unwrap_or_default();
+    if situations.is_empty() {
+        return;
+    }
+    text.push_str("\nBy situation:\n");
+    let rows = components.iter().map(|entry| {
+        let gains = list(entry, "/situations").iter().map(|gain| interval(gain, "/difference", signed));
+        std::iter::once(any(entry.pointer("/name"))).chain(gains).collect()
+    });
+    let headers: Vec<&str> = std::iter::once("component").chain(situations.iter().copied()).collect();
+    text.push_str(&table(&headers, 1, &rows.collect::<Vec<_>>()));
 }
 
 fn cold(text: &mut String, card: &Value) {

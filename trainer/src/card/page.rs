@@ -153,7 +153,28 @@ fn components(card: &Value) -> String {
     let svg = Plot { about, points: points.collect(), signed: true, steps: 6 }.svg();
     let words =
         "Ablation: NDCG@10 of everything less that of everything without the component. An open dot was dropped.";
-    section("What each component is worth", words, &svg)
+    section("What each component is worth", words, &(svg + &by_situation(card)))
+}
+
+/// The same in each situation: cold start is where segments and demographics have their say.
+fn by_situation(card: &Value) -> String {
+    let components = list(card, "/components");
+    let situations = components.first().map_or(&[][..], |first| list(first, "/situations"));
+    let mut figures = String::new();
+    for name in situations.iter().map(|gain| string(gain, "/situation")) {
+        let points = components.iter().filter_map(|entry| {
+            let gain = list(entry, "/situations").iter().find(|gain| string(gain, "/situation") == name)?;
+            Some(point(gain, any(entry.pointer("/name")), "/difference", true))
+        });
+        let about = format!("NDCG@10 with each component less without it, {name}");
+        let svg = Plot { about, points: points.collect(), signed: true, steps: 4 }.svg();
+        let _ = writeln!(
+            figures,
+            "<figure>\n<figcaption><h3>{}</h3></figcaption>\n{svg}</figure>",
+            escape(&name.replace('_', ", "))
+        );
+    }
+    if figures.is_empty() { figures } else { format!("<div class=\"multiples\">\n{figures}</div>\n") }
 }
 
 fn cold(card: &Value) -> String {

@@ -10,7 +10,7 @@ use crate::load::{Labels, Line, OrderHead, Sales};
 use crate::people::segments::{Learned as LearnedSegments, RfmScale, Segment, Segments, Tried};
 use crate::people::value;
 use crate::plot::{fixed, signed};
-use crate::tune::{Component, Window, skipped};
+use crate::tune::{Component, Gain, Window, skipped};
 
 const START_S: i64 = 1_300_000_000;
 const DAY_S: i64 = 86_400;
@@ -73,7 +73,9 @@ fn against(name: &str, situation: Option<&str>, [low, difference, high]: [f64; 3
 }
 
 fn component(name: &str, kept: bool) -> Component {
-    Component { name: name.to_owned(), kept, difference: -0.0002, low: -0.002, high: 0.0018, n: 2757 }
+    let gain = Gain { situation: "cart_unknown".to_owned(), difference: 0.0123, low: 0.0071, high: 0.0187, n: 321 };
+    let situations = vec![gain];
+    Component { name: name.to_owned(), kept, difference: -0.0002, low: -0.002, high: 0.0018, n: 2757, situations }
 }
 
 fn learned() -> Learned {
@@ -256,6 +258,8 @@ fn markdown_has_what_the_json_has() {
         let [value, low, high] = ["difference", "low", "high"].map(|at| signed(entry[at].as_f64().unwrap(), 4));
         has(&format!("{value} ({low} to {high})"));
     }
+    has("|                 cart_unknown |\n");
+    has("| ranker    | +0.0123 (+0.0071 to +0.0187) |");
     has("active shop-v1 (had learned from part of the window)");
     has("dropped");
     has("0.7500");
@@ -310,6 +314,7 @@ fn the_page_says_what_the_card_says_and_needs_nothing_from_elsewhere() {
         "<h1>shop-v2</h1>",
         "<strong>0.2500</strong> <span>95% interval 0.2000 to 0.3000",
         "<h2>What each component is worth</h2>",
+        "<h3>cart, unknown</h3>",
         "<h2>Learned segments</h2>",
         "buys often, mostly &lt;Tea&gt; | more",
         "The best tenth of them brings 40.0% of it.",

@@ -10,7 +10,8 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
-use super::{AT, Calibrated, Case, Component, Judged, Served, Tuned, metric, name_of, ndcg, paired, served_metrics};
+use super::component::{Component, Parts};
+use super::{AT, Calibrated, Case, Judged, Served, Tuned, metric, name_of, ndcg, ratings, served_metrics};
 use crate::TrainError;
 use crate::options::Hyper;
 use crate::progress::{Phase, Progress, check};
@@ -32,17 +33,17 @@ const COMPONENTS: [(&str, &[Signal]); 9] = [
 pub(super) const STEPS: u64 = COMPONENTS.len() as u64 + 4;
 
 /// A question's list with what judging it needs.
-struct Shown {
-    list: List,
-    products: Vec<u32>,
+pub(super) struct Shown {
+    pub list: List,
+    pub products: Vec<u32>,
     /// All that was right, found or not.
-    targets: usize,
+    pub targets: usize,
     /// Situation and place among its cases; none for a question that is only learned from.
-    case: Option<(usize, usize)>,
-    situation: Situation,
+    pub case: Option<(usize, usize)>,
+    pub situation: Situation,
 }
 
-fn judge(shown: &Shown, logits: &[f32]) -> Served {
+pub(super) fn judge(shown: &Shown, logits: &[f32]) -> Served {
     let mut order: Vec<usize> = (0..shown.products.len()).collect();
     let logit = |at: &usize| logits.get(*at).copied().unwrap_or(f32::MIN);
     let product = |at: &usize| shown.products.get(*at).copied().unwrap_or(0);
@@ -132,8 +133,8 @@ fn lists(model: &Model, all: &[(Situation, Vec<Case>)], seed: i64) -> Vec<Shown>
 fn questions(model: &Model, all: &[(Situation, Vec<Case>)], seed: i64) -> (Vec<Shown>, Vec<List>) {
     let parts = lists(model, all, seed).into_iter().map(|mut shown| {
         let list = std::mem::take(&mut shown.list);
-        // Judging needs to know only which rows were right.
-        shown.list = List { right: list.right.clone(), ..List::default() };
+        // Judging needs to know only which rows were right, and who may judge them.
+        shown.list = List { right: list.right.clone(), fold: list.fold, ..List::default() };
         (shown, list)
     });
     parts.unzip()
@@ -156,24 +157,37 @@ fn ndcgs(served: &[Vec<Served>]) -> Vec<f64> {
     served.iter().flatten().map(Served::ndcg).collect()
 }
 
+/// What the ranker is learned with, beside its questions.
+pub(super) struct Learning<'a> {
+    pub blend: &'a Judged,
+    /// By product, from ratings before the window ([`crate::fit::liking`]).
+    pub liking: &'a [f32],
+    pub hyper: &'a Hyper,
+    pub seed: i64,
+}
+
 /// Learns the ranker, decides what stays, and writes metrics and the ablation table into `tuned`; returns what the cross-fitted rankers
-/// list. Where the ranker is not
-/// better than the blend (lower end of the 95% interval of the paired difference at or below 0), it stays out.
+/// list. Where the ranker is not better than the blend (lower end of the 95% interval of the paired difference at or below 0), it stays
+/// out.
 pub(super) fn learn(
     model: &mut Model,
     all: &[(Situation, Vec<Case>)],
-    blend: &Judged,
-    hyper: &Hyper,
-    seed: i64,
+    learning: &Learning<'_>,
     tuned: &mut Tuned,
     progress: &dyn Progress,
 ) -> Result<Option<Vec<Vec<Served>>>, TrainError> {
+    let Learning { blend, liking, hyper, seed } = *learning;
     check(progress, Phase::Tune)?;
     let (mut info, mut lists) = questions(model, all, seed);
     progress.advance(1);
     let options = NetOptions { epochs: hyper.ranker_epochs, seed, ..NetOptions::default() };
     let depth = hyper.ranker_depth;
-    let sizes: Vec<usize> = blend.served.iter().map(Vec::len).collect();
+    let parts: Parts = blend
+        .situations
+        .iter()
+        .zip(&blend.served)
+        .map(|(situation, served)| (name_of(*situation), served.len()))
+        .collect();
     // What generators are worth is found on the judged questions alone, which halves the work.
     let fit = |info: &[Shown], lists: &[List], left_out: &[Vec<Signal>]| -> Result<Vec<Vec<f64>>, TrainError> {
         let done = || progress.advance(1);
@@ -189,20 +203,13 @@ pub(super) fn learn(
     let whole = measured.first().cloned().unwrap_or_default();
     let mut dropped: Vec<Signal> = Vec::new();
     for ((name, signals), without) in present.into_iter().zip(measured.iter().skip(1)) {
-        let (difference, interval) = paired(&whole, without, seed);
+        let component = Component::new(name, &whole, without, &parts, seed);
         // What carries one situation stays, even when it is worth nothing over all of them.
-        let kept = difference > 0.0 || carries(&whole, without, &sizes, seed);
+        let kept = component.kept || component.carries();
         if !kept {
             dropped.extend(signals);
         }
-        tuned.components.push(Component {
-            name: name.to_owned(),
-            kept,
-            difference,
-            low: interval.low,
-            high: interval.high,
-            n: whole.len() as u64,
-        });
+        tuned.components.push(Component { kept, ..component });
     }
     check(progress, Phase::Tune)?;
     // Two that do the same are each worth nothing while the other stands: they only go together if that costs nothing, from the
@@ -214,8 +221,10 @@ pub(super) fn learn(
         drop((info, lists));
         (info, lists) = questions(model, all, seed);
         let without = fit(&info, &lists, std::slice::from_ref(&dropped))?;
-        let hurts =
-            |without: &Vec<f64>| super::mean(without) < super::mean(&whole) || carries(&whole, without, &sizes, seed);
+        let hurts = |without: &Vec<f64>| {
+            let all = Component::new("all dropped", &whole, without, &parts, seed);
+            all.difference > 0.0 || all.carries()
+        };
         if without.first().is_none_or(hurts) {
             dropped.clear();
             tuned.components.iter_mut().for_each(|component| component.kept = true);
@@ -227,7 +236,8 @@ pub(super) fn learn(
     check(progress, Phase::Tune)?;
     let everything = vec![true; lists.len()];
     let fitted = ranker::cross_fit(&lists, &everything, depth, std::slice::from_ref(&dropped), &options, &|| ())?;
-    let logits = fitted.into_iter().next().unwrap_or_default();
+    let mut logits = fitted.into_iter().next().unwrap_or_default();
+    let rating_weight = ratings::learn(&info, &mut logits, liking, &parts, seed, tuned);
     let mut served = judged(&info, &logits, blend);
     // Where the blend is no worse, it ranks: what is served is the better of the two by situation.
     let mut serves = vec![0; Situation::ALL.len()];
@@ -244,24 +254,21 @@ pub(super) fn learn(
     progress.advance(1);
 
     let blend_ndcg = ndcgs(&blend.served);
-    let (gain, interval) = paired(&ndcgs(&served), &blend_ndcg, seed);
-    tuned.components.push(Component {
-        name: "ranker".to_owned(),
-        kept: interval.low > 0.0,
-        difference: gain,
-        low: interval.low,
-        high: interval.high,
-        n: blend_ndcg.len() as u64,
-    });
-    if interval.low <= 0.0 {
+    let component = Component::new("ranker", &ndcgs(&served), &blend_ndcg, &parts, seed);
+    let kept = component.low > 0.0;
+    tuned.components.push(Component { kept, ..component });
+    if !kept {
         // What the generators are worth to a ranker that stays out says nothing of the blend, which keeps them all.
         (model.settings.weights, model.deep) = before;
-        tuned.components.iter_mut().filter(|one| one.name != "ranker").for_each(|one| one.kept = true);
+        for component in &mut tuned.components {
+            component.kept = !["ranker", "ratings"].contains(&component.name.as_str());
+        }
         return Ok(None);
     }
     let mut ranker = ranker::learn(&lists, depth, &dropped, &options)?;
     ranker.calibration = calibration(&info, &logits);
     ranker.serves = serves;
+    tuned.rating_weight = rating_weight;
     restore(model, before, &ranker);
     let generators: Vec<Metric> =
         tuned.metrics.drain(..).filter(|metric| metric.name.matches('.').count() > 1).collect();
@@ -276,17 +283,6 @@ pub(super) fn learn(
     tuned.ranker = Some(ranker);
     progress.advance(1);
     Ok(Some(served))
-}
-
-/// Whether what was left out is surely missed in some situation.
-fn carries(whole: &[f64], without: &[f64], sizes: &[usize], seed: i64) -> bool {
-    let mut from = 0;
-    sizes.iter().any(|size| {
-        let cases = from..from + size;
-        from = cases.end;
-        let (Some(whole), Some(without)) = (whole.get(cases.clone()), without.get(cases)) else { return false };
-        paired(whole, without, seed).1.low > 0.0
-    })
 }
 
 /// A generator that is not worth its place weighs nothing in the blend either, which makes the ranker's shortlist.

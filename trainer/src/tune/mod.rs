@@ -4,7 +4,9 @@
 mod active;
 mod breadth;
 mod cases;
+mod component;
 mod hybrid;
+mod ratings;
 mod search;
 mod window;
 
@@ -20,6 +22,7 @@ use serde::{Deserialize, Serialize};
 pub use active::{Active, UNSEEN, compare as compare_with_active, unseen};
 pub(crate) use cases::{Asker, CART_PRODUCTS};
 pub use cases::{Case, cases};
+pub use component::{Component, Gain};
 pub use endcap_methods::measure::{Interval, bootstrap, ndcg, paired};
 pub use window::{Window, choose};
 
@@ -72,6 +75,8 @@ pub struct Tuned {
     pub popularity: Vec<Metric>,
     /// How often products were right by the chance that was given for them.
     pub calibration: Vec<Calibrated>,
+    /// What a star above the mean adds to a product's logit; 0 where ratings are not worth it.
+    pub rating_weight: f32,
 }
 
 /// Candidates of one situation with about the same chance of being right.
@@ -82,18 +87,6 @@ pub struct Calibrated {
     pub said: f64,
     /// Share that was right, with its 95% interval.
     pub right: f64,
-    pub low: f64,
-    pub high: f64,
-    pub n: u64,
-}
-
-/// One row of the ablation table.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Component {
-    pub name: String,
-    pub kept: bool,
-    /// NDCG@10 of all less NDCG@10 without it, on the same questions, with its 95% interval.
-    pub difference: f64,
     pub low: f64,
     pub high: f64,
     pub n: u64,
@@ -202,6 +195,7 @@ pub fn skipped(settings: Settings, window: Option<Window>, why: String) -> Tuned
         cold: Vec::new(),
         popularity: Vec::new(),
         calibration: Vec::new(),
+        rating_weight: 0.0,
     }
 }
 
@@ -248,7 +242,9 @@ pub fn tune(
             traits: fit::traits(&model.catalogue, before, &model.repeat),
             ..Ranker::default()
         });
-        served = hybrid::learn(&mut model, &enough, &blend, hyper, seed, &mut tuned, progress)?;
+        let liking = fit::liking(&data.ratings, model.catalogue.len(), window.from_s);
+        let learning = hybrid::Learning { blend: &blend, liking: &liking, hyper, seed };
+        served = hybrid::learn(&mut model, &enough, &learning, &mut tuned, progress)?;
     }
     let is_hybrid = served.is_some();
     let served = served.as_ref().unwrap_or(&blend.served);

@@ -16,7 +16,7 @@ fn difference(against: &str, [low, difference, high]: [f64; 3]) -> Comparison {
 }
 
 fn component(name: &str, kept: bool, [low, difference, high]: [f64; 3]) -> Component {
-    Component { name: name.to_owned(), kept, difference, low, high, n: 2757 }
+    Component { name: name.to_owned(), kept, difference, low, high, n: 2757, situations: Vec::new() }
 }
 
 fn evaluation() -> Evaluation {
