@@ -14,7 +14,7 @@ use endcap_recommender::request::{CartLine, Context, Placement, RecommendationRe
 use endcap_recommender::response::Kind;
 use endcap_recommender::shelf::Shelf;
 use endcap_simulator::Truth;
-use endcap_simulator::truth::PlantedUpsell;
+use endcap_simulator::truth::{CustomerTruth, PlantedUpsell, ProductNo};
 use endcap_tests::{Shop, load_model, seed};
 use rand::prelude::*;
 use rand_chacha::ChaCha8Rng;
@@ -71,6 +71,11 @@ async fn what_was_learned_is_what_is_true() {
     let mut scratch = Scratch::default();
 
     complements_beat_chance_and_popularity(&truth, &model, &facts(None), &mut scratch, &mut rng);
+    let asked = truth.customers.iter().filter_map(|customer| {
+        let state: &CustomerState = baseline.customers.get(customer.customer_id.as_str())?;
+        Some((customer, facts(Some(state))))
+    });
+    better_products_are_taken_more_often_than_dearer_ones(&truth, asked, &mut scratch, &mut rng);
 
     // Planted upsells: the customer orders their habitual quantity, just short of the offer.
     let mut found = 0;
@@ -167,4 +172,72 @@ fn complements_beat_chance_and_popularity(
     );
     assert!(n >= 100, "too few products to judge by: {n}");
     assert!(popular_low > 0.0 && chance_low > 0.0);
+}
+
+/// What is offered in place of what a customer bought, and how likely the truth says that they take it: beside the dearer products of the
+/// same need that could have been offered (any of them, the one that sells most, the one whose price is nearest).
+fn better_products_are_taken_more_often_than_dearer_ones<'a>(
+    truth: &Truth,
+    asked: impl Iterator<Item = (&'a CustomerTruth<ProductNo>, Facts<'a>)>,
+    scratch: &mut Scratch,
+    rng: &mut ChaCha8Rng,
+) {
+    const CUSTOMERS: usize = 600;
+    let (mut over_chance, mut over_popular, mut over_next, mut ours, mut most) =
+        (Vec::new(), Vec::new(), Vec::new(), 0.0, 0.0);
+    for (customer, facts) in asked.take(CUSTOMERS) {
+        let (catalogue, shelf) = (&facts.model.catalogue, facts.shelf);
+        let Some(state) = facts.person.customer else { continue };
+        let bought: HashSet<u32> = state
+            .orders
+            .iter()
+            .flat_map(|order| &order.lines)
+            .filter_map(|(product, _)| catalogue.find(product))
+            .filter(|product| shelf.is_active(*product))
+            .collect();
+        let mut bought: Vec<u32> = bought.into_iter().collect();
+        bought.sort_unstable();
+        for product in bought.into_iter().choose_multiple(rng, 5) {
+            let id = catalogue.id(product);
+            let mut question = question(Placement::Product, &[]);
+            question.product_id = Some(id.into());
+            question.customer_id = Some(customer.customer_id.as_str().into());
+            question.kinds = vec![WantedKind::UpsellProduct];
+            let list = recommend(&facts, &question, scratch);
+            let Some(offered) = list.iter().find(|item| item.kind == Kind::UpsellProduct) else { continue };
+            let taken = |other: &str| {
+                let (other, product) = (truth.product_no(other).unwrap(), truth.product_no(id).unwrap());
+                truth.upgrade_acceptance(Some(customer), Some(&customer.tastes), other, product)
+            };
+            let price = shelf.price(product).unwrap();
+            let dearer = |other: &u32| {
+                let ratio = shelf.price(*other).map_or(Decimal::ZERO, |other| other / price);
+                ratio >= Decimal::new(105, 2) && ratio <= Decimal::from(3)
+            };
+            let same_need = |other: &u32| catalogue.subcategory(*other) == catalogue.subcategory(product);
+            let others = (0..catalogue.len() as u32).filter(|other| *other != product && shelf.is_active(*other));
+            let others: Vec<u32> = others.filter(same_need).filter(dearer).collect();
+            let orders = |other: &u32| facts.model.associations.item_orders(*other);
+            let Some(most_sold) = others.iter().copied().max_by_key(orders) else { continue };
+            let Some(next) = others.iter().copied().min_by_key(|other| shelf.price(*other)) else { continue };
+            most += others.iter().map(|other| taken(catalogue.id(*other))).fold(0.0, f64::max);
+            let chance = others.iter().map(|other| taken(catalogue.id(*other))).sum::<f64>() / others.len() as f64;
+            let chosen = taken(offered.product_id.as_str());
+            ours += chosen;
+            over_chance.push(chosen - chance);
+            over_popular.push(chosen - taken(catalogue.id(most_sold)));
+            over_next.push(chosen - taken(catalogue.id(next)));
+        }
+    }
+    let n = over_chance.len();
+    let (chance_mean, chance_low) = lower_bound(&over_chance, rng);
+    let (popular_mean, popular_low) = lower_bound(&over_popular, rng);
+    let (next_mean, next_low) = lower_bound(&over_next, rng);
+    println!(
+        "better products: taken by {:.3} of {n}, the best ones would be by {:.3}; above any dearer one of the need by {chance_mean:.3} (at least {chance_low:.3}), above the one sold most by {popular_mean:.3} (at least {popular_low:.3}), above the next dearer one by {next_mean:.3} (at least {next_low:.3})",
+        ours / n as f64,
+        most / n as f64
+    );
+    assert!(n >= 100, "too few better products to judge by: {n}");
+    assert!(chance_low > 0.0);
 }
