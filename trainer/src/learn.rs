@@ -88,7 +88,9 @@ fn liking(data: &Dataset, tuned: &Tuned, until_s: i64) -> Vec<f32> {
         return Vec::new();
     }
     let mut liking = fit::liking(&data.ratings, data.catalogue.len(), until_s);
-    liking.iter_mut().for_each(|liked| *liked *= tuned.rating_weight);
+    for liked in &mut liking {
+        *liked *= tuned.rating_weight;
+    }
     liking
 }
 

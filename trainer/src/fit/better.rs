@@ -8,7 +8,9 @@ use rayon::prelude::*;
 use crate::load::{Dataset, Line, View};
 
 const LEAST_PRICE_RATIO: f64 = 1.05;
-const MOST_PRICE_RATIO: f64 = 3.0;
+const MOST_PRICE_RATIO: f64 = 2.0;
+/// A larger size or another edition of the same product is a nearer step than another product of the need.
+const FAMILY: f64 = 2.0;
 /// Customers who took the better one before it is believed.
 const LEAST_CUSTOMERS: u32 = 3;
 const SHRINKAGE: f32 = 10.0;
@@ -48,8 +50,10 @@ impl Taken {
     }
 }
 
-/// By product the better variants, best first: same variant group or subcategory, active, 1.05 to 3 times the price. `accepted` is the
-/// share of the product's customers who bought the other in the same or a later order, shrunk towards nothing.
+/// By product the better variants, best first: same variant group or subcategory, active, 1.05 to 2 times the price. `accepted` is the
+/// share of the product's customers who bought the other in the same or a later order, shrunk towards nothing. The order is that of the
+/// share over the square of the price ratio: who bought both did so for many reasons, and a small step is taken more readily than a large
+/// one.
 pub fn better_variants(data: &Dataset, sales: View<'_>) -> Rows<BetterVariant> {
     let catalogue = &data.catalogue;
     let taken = sales
@@ -66,8 +70,9 @@ pub fn better_variants(data: &Dataset, sales: View<'_>) -> Rows<BetterVariant> {
             list.push(BetterVariant { product: other, accepted, customers });
         }
     }
-    for list in &mut variants {
-        list.sort_by(|a, b| b.accepted.total_cmp(&a.accepted).then(a.product.cmp(&b.product)));
+    for (product, list) in (0u32..).zip(&mut variants) {
+        let worth = |variant: &BetterVariant| worth(catalogue, product, variant);
+        list.sort_by(|a, b| worth(b).total_cmp(&worth(a)).then(a.product.cmp(&b.product)));
         list.truncate(KEEP);
     }
     Rows::from_rows(variants)
@@ -85,11 +90,25 @@ fn needs(catalogue: &Catalogue, product: u32) -> impl Iterator<Item = Need> {
     group.into_iter().chain((subcategory != NONE).then_some(Need::Subcategory(subcategory)))
 }
 
+/// How many times as dear the other is; 0 where a price is not known.
+fn price_ratio(catalogue: &Catalogue, product: u32, other: u32) -> f64 {
+    let price = |product: u32| catalogue.list_price.get(product as usize).copied().filter(|price| *price > 0);
+    price(product).zip(price(other)).map_or(0.0, |(own, other)| other as f64 / own as f64)
+}
+
 /// Whether one product may be recommended in place of another.
 fn is_better(catalogue: &Catalogue, product: u32, other: u32) -> bool {
-    let price = |product: u32| catalogue.list_price.get(product as usize).copied().filter(|price| *price > 0);
-    let ratio = price(product).zip(price(other)).map_or(0.0, |(own, other)| other as f64 / own as f64);
-    catalogue.is_active(other) && (LEAST_PRICE_RATIO..=MOST_PRICE_RATIO).contains(&ratio)
+    let is_in_range = (LEAST_PRICE_RATIO..=MOST_PRICE_RATIO).contains(&price_ratio(catalogue, product, other));
+    catalogue.is_active(other) && is_in_range
+}
+
+/// How good a step from a product to a better one is.
+fn worth(catalogue: &Catalogue, product: u32, variant: &BetterVariant) -> f64 {
+    let group = catalogue.variant_group(product);
+    let is_family = group != NONE && group == catalogue.variant_group(variant.product);
+    let family = if is_family { FAMILY } else { 1.0 };
+    family * f64::from(variant.accepted)
+        / price_ratio(catalogue, product, variant.product).powi(2).max(f64::MIN_POSITIVE)
 }
 
 /// Counts some customers, each by its orders.
