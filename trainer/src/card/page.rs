@@ -11,7 +11,8 @@ use crate::plot::{self, Mark, Plot, Point, count, escape, fixed, signed};
 const STYLE: &str = include_str!("../evaluate/page/style.css");
 /// What a card's page adds to the style of an evaluation's.
 const MORE_STYLE: &str = "td.words { text-align: left; white-space: normal; min-width: 9rem; }\n\
-    tbody th { white-space: normal; min-width: 9rem; }\n.limits li { margin-bottom: .4rem; max-width: 46rem; }\n";
+    tbody th { white-space: normal; min-width: 9rem; }\n.limits li { margin-bottom: .4rem; max-width: 46rem; }\n\
+    .multiples.wide { grid-template-columns: repeat(auto-fit, minmax(min(24rem, 100%), 1fr)); }\n";
 
 /// The whole page.
 pub(crate) fn page(card: &Value) -> String {
@@ -174,7 +175,13 @@ fn by_situation(card: &Value) -> String {
             escape(&name.replace('_', ", "))
         );
     }
-    if figures.is_empty() { figures } else { format!("<div class=\"multiples\">\n{figures}</div>\n") }
+    if figures.is_empty() {
+        figures
+    } else {
+        format!(
+            "<p>By situation; here an open dot's interval holds 0.</p>\n<div class=\"multiples wide\">\n{figures}</div>\n"
+        )
+    }
 }
 
 fn cold(card: &Value) -> String {
