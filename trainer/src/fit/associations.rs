@@ -264,7 +264,11 @@ fn neighbours(baskets: &Baskets, product: u32, keep: usize, least: u32, counter:
             left -= 1;
         }
     }
-    row.into_iter().zip(chosen).filter_map(|(entry, chosen)| chosen.then_some(entry)).collect()
+    let mut kept: Vec<Neighbour> =
+        row.into_iter().zip(chosen).filter_map(|(entry, chosen)| chosen.then_some(entry)).collect();
+    // Collected in the place of all partners, which would stay as long as what was kept of them.
+    kept.shrink_to_fit();
+    kept
 }
 
 #[cfg(test)]

@@ -104,7 +104,10 @@ pub(crate) fn strongest(entries: impl Iterator<Item = (u32, f32)>, keep: usize) 
         entries.truncate(keep);
     }
     entries.sort_unstable_by_key(|entry| entry.0);
-    entries.into_iter().map(|(product, weight)| Weighted { product, weight }).collect()
+    let mut kept: Vec<Weighted> = entries.into_iter().map(|(product, weight)| Weighted { product, weight }).collect();
+    // Collected in the place of all entries, which would stay as long as what was kept of them.
+    kept.shrink_to_fit();
+    kept
 }
 
 #[cfg(test)]
