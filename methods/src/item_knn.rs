@@ -78,28 +78,6 @@ impl ItemKnn {
     }
 }
 
-/// What users had, one after the other.
-struct Had<I> {
-    starts: Vec<usize>,
-    items: Vec<I>,
-}
-
-impl<I: TryFrom<u32>> Had<I> {
-    fn of(graph: &Graph) -> Self {
-        let mut had = Self { starts: vec![0], items: Vec::new() };
-        for user in 0..graph.users() as u32 {
-            had.items.extend(graph.items_of(user).iter().filter_map(|item| I::try_from(*item).ok()));
-            had.starts.push(had.items.len());
-        }
-        had
-    }
-
-    fn of_user(&self, user: u32) -> &[I] {
-        let bound = |at: usize| self.starts.get(at).copied().unwrap_or(0);
-        self.items.get(bound(user as usize)..bound(user as usize + 1)).unwrap_or_default()
-    }
-}
-
 /// How many users ahead what they had is fetched: they are anywhere in memory.
 const AHEAD: usize = 4;
 
@@ -108,7 +86,8 @@ fn fitted<C: Count, I: TryFrom<u32> + Into<u32> + Copy + Sync>(
     settings: &ItemKnnSettings,
 ) -> Vec<Vec<(u32, f32)>> {
     let items = graph.items();
-    let had = Had::<I>::of(graph);
+    let narrow = |user: u32| graph.items_of(user).iter().filter_map(|item| I::try_from(*item).ok()).collect();
+    let had: Rows<I> = (0..graph.users() as u32).map(narrow).collect();
     let inverse: Vec<f32> =
         (0..items as u32).map(|item| 1.0 / (graph.users_of(item).len() as f32 + settings.shrinkage).sqrt()).collect();
     (0..items as u32)
@@ -122,9 +101,9 @@ fn fitted<C: Count, I: TryFrom<u32> + Into<u32> + Copy + Sync>(
                 }
                 for (at, user) in users.iter().enumerate() {
                     if let Some(later) = users.get(at + AHEAD) {
-                        prefetch(had.of_user(*later));
+                        prefetch(had.row(*later as usize));
                     }
-                    for other in had.of_user(*user) {
+                    for other in had.row(*user as usize) {
                         if let Some(count) = counts.get_mut(Into::<u32>::into(*other) as usize) {
                             count.grow();
                         }
