@@ -33,7 +33,7 @@ pub struct Gain {
 pub(super) type Parts = Vec<(&'static str, usize)>;
 
 impl Component {
-    /// Of the same questions with and without it, by situation. Kept if it brings anything.
+    /// Of the same questions with and without it, by situation. Kept if it is missed when left out.
     pub(super) fn new(name: &str, whole: &[f64], without: &[f64], parts: &Parts, seed: i64) -> Self {
         let (difference, interval) = paired(whole, without, seed);
         let mut from = 0;
@@ -45,19 +45,21 @@ impl Component {
             let (low, high, n) = (interval.low, interval.high, whole.len() as u64);
             Some(Gain { situation: (*situation).to_owned(), difference, low, high, n })
         });
+        let situations: Vec<Gain> = situations.collect();
         Self {
             name: name.to_owned(),
-            kept: difference > 0.0,
+            // What carries one situation stays, even when it is worth nothing over all of them.
+            kept: difference > 0.0 || situations.iter().any(|gain| gain.low > 0.0),
             difference,
             low: interval.low,
             high: interval.high,
             n: whole.len() as u64,
-            situations: situations.collect(),
+            situations,
         }
     }
 
-    /// Whether it is surely missed in some situation when left out.
-    pub(super) fn carries(&self) -> bool {
-        self.situations.iter().any(|gain| gain.low > 0.0)
+    /// The same, kept only if it surely brings something over all questions.
+    pub(super) fn if_sure(self) -> Self {
+        Self { kept: self.low > 0.0, ..self }
     }
 }

@@ -204,12 +204,10 @@ pub(super) fn learn(
     let mut dropped: Vec<Signal> = Vec::new();
     for ((name, signals), without) in present.into_iter().zip(measured.iter().skip(1)) {
         let component = Component::new(name, &whole, without, &parts, seed);
-        // What carries one situation stays, even when it is worth nothing over all of them.
-        let kept = component.kept || component.carries();
-        if !kept {
+        if !component.kept {
             dropped.extend(signals);
         }
-        tuned.components.push(Component { kept, ..component });
+        tuned.components.push(component);
     }
     check(progress, Phase::Tune)?;
     // Two that do the same are each worth nothing while the other stands: they only go together if that costs nothing, from the
@@ -221,10 +219,7 @@ pub(super) fn learn(
         drop((info, lists));
         (info, lists) = questions(model, all, seed);
         let without = fit(&info, &lists, std::slice::from_ref(&dropped))?;
-        let hurts = |without: &Vec<f64>| {
-            let all = Component::new("all dropped", &whole, without, &parts, seed);
-            all.difference > 0.0 || all.carries()
-        };
+        let hurts = |without: &Vec<f64>| Component::new("all dropped", &whole, without, &parts, seed).kept;
         if without.first().is_none_or(hurts) {
             dropped.clear();
             tuned.components.iter_mut().for_each(|component| component.kept = true);
@@ -254,9 +249,9 @@ pub(super) fn learn(
     progress.advance(1);
 
     let blend_ndcg = ndcgs(&blend.served);
-    let component = Component::new("ranker", &ndcgs(&served), &blend_ndcg, &parts, seed);
-    let kept = component.low > 0.0;
-    tuned.components.push(Component { kept, ..component });
+    let component = Component::new("ranker", &ndcgs(&served), &blend_ndcg, &parts, seed).if_sure();
+    let kept = component.kept;
+    tuned.components.push(component);
     if !kept {
         // What the generators are worth to a ranker that stays out says nothing of the blend, which keeps them all.
         (model.settings.weights, model.deep) = before;

@@ -66,9 +66,9 @@ pub(super) fn learn(
             }
         }
     }
-    let component = Component::new("ratings", &with.concat(), &without.concat(), parts, seed);
-    let kept = component.low > 0.0;
-    tuned.components.push(Component { kept, ..component });
+    let component = Component::new("ratings", &with.concat(), &without.concat(), parts, seed).if_sure();
+    let kept = component.kept;
+    tuned.components.push(component);
     let weight = if kept { WEIGHTS.get(best(&by_weight, |_| true)).copied().unwrap_or(0.0) } else { 0.0 };
     if weight > 0.0 {
         for (shown, logits) in shown.iter().zip(logits) {
